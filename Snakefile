@@ -1,0 +1,163 @@
+# From the printed cell to the sentence: every stage of a review, read from top to bottom.
+# Plain `snakemake` rebuilds reports/; `snakemake -s path/to/Snakefile --directory my-review` builds another folder.
+
+
+include: "workflow/common.smk"
+
+
+rule all:
+    input:
+        "reports/report.html",
+        "reports/provenance.json",
+
+
+# data/*.csv → validated records and data queries; every problem of every file at once
+rule records:
+    input:
+        DATA,
+        code("records"),
+    output:
+        "results/records.json",
+    log:
+        "results/logs/records.log",
+    shell:
+        "k2meta records . --out {output} 2>&1 | tee {log}"
+
+
+# records → one yi, vi per trial and analysis, with the route; beside it what was left out and why
+rule effects:
+    input:
+        code("effects"),
+        config="results/config.json",
+        records="results/records.json",
+    output:
+        expand(
+            "results/effects/{analysis}.{kind}",
+            analysis=ANALYSES,
+            kind=["csv", "dropped.json"],
+        ),
+    log:
+        "results/logs/effects.log",
+    shell:
+        "k2meta effects --config {input.config} --records {input.records} --into results/effects 2>&1 | tee {log}"
+
+
+# effects → common-effect, random-effects and exact Bayesian fits
+rule fits:
+    input:
+        code("models"),
+        expand("results/effects/{analysis}.csv", analysis=ANALYSES),
+        config="results/config.json",
+    output:
+        expand(
+            "results/fits/{analysis}/{model}.json",
+            analysis=ANALYSES,
+            model=models(mcmc=False),
+        ),
+    log:
+        "results/logs/fits.log",
+    shell:
+        "k2meta fits --config {input.config} --effects results/effects --into results/fits 2>&1 | tee {log}"
+
+
+# effects → the same Bayesian model by MCMC; one compilation serves every analysis
+rule mcmc:
+    input:
+        code("models"),
+        expand("results/effects/{analysis}.csv", analysis=ANALYSES),
+        config="results/config.json",
+    output:
+        expand(
+            "results/fits/{analysis}/{model}.json",
+            analysis=ANALYSES,
+            model=models(mcmc=True),
+        ),
+        expand(
+            "results/draws/{analysis}/{model}.h5",
+            analysis=ANALYSES,
+            model=models(mcmc=True),
+        ),
+    log:
+        "results/logs/mcmc.log",
+    threads: 2
+    shell:
+        "k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
+
+
+# effects, fits → everything that refits: leave-one-out, a second engine
+rule sensitivity:
+    input:
+        code("sensitivity"),
+        expand("results/effects/{analysis}.csv", analysis=ANALYSES),
+        expand(
+            "results/fits/{analysis}/{model}.json",
+            analysis=ANALYSES,
+            model=models(mcmc=False),
+        ),
+        config="results/config.json",
+    output:
+        expand(
+            "results/sensitivity/{analysis}/{check}.json",
+            analysis=ANALYSES,
+            check=SENSITIVITY,
+        ),
+    log:
+        "results/logs/sensitivity.log",
+    shell:
+        "k2meta sensitivity --config {input.config} --results results 2>&1 | tee {log}"
+
+
+# everything known about an analysis → figures, each with the CSV it was drawn from
+rule figures:
+    input:
+        code("figures"),
+        RESULTS,
+    output:
+        directory("reports/figures"),
+    log:
+        "results/logs/figures.log",
+    shell:
+        "k2meta figures --results results --into {output} 2>&1 | tee {log}"
+
+
+# everything known about all analyses → tables
+rule tables:
+    input:
+        code("tables"),
+        RESULTS,
+    output:
+        directory("reports/tables"),
+    log:
+        "results/logs/tables.log",
+    shell:
+        "k2meta tables --results results --into {output} 2>&1 | tee {log}"
+
+
+# inputs, settings and versions → what is needed to build the same bytes again
+rule provenance:
+    input:
+        DATA,
+        code("provenance"),
+        config="results/config.json",
+    output:
+        "reports/provenance.json",
+    log:
+        "results/logs/provenance.log",
+    shell:
+        "k2meta provenance . --config {input.config} --out {output} 2>&1 | tee {log}"
+
+
+# all of it → one page
+rule report:
+    input:
+        code("report"),
+        RESULTS,
+        "reports/figures",
+        "reports/tables",
+        provenance="reports/provenance.json",
+    output:
+        "reports/report.html",
+    log:
+        "results/logs/report.log",
+    shell:
+        "k2meta report . --results results --provenance {input.provenance} --out {output} 2>&1 | tee {log}"

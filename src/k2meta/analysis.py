@@ -1,0 +1,70 @@
+"""One question with everything known about it: what figures, tables and the report are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from k2meta.config import Line, PatientSD, Spec
+from k2meta.models.fit import Estimate, Fit
+from k2meta.types import Dropped, Effect, Query
+
+__all__ = ["Analysis", "Comparison", "LeftOut", "Line", "PatientSD", "Spec"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The pooled estimate without one study."""
+
+    study_id: str
+    label: str
+    mu: Estimate
+    tau2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One number computed by two engines: ours and an independent one."""
+
+    quantity: str
+    ours: float
+    other: float
+    engine: str
+    agrees: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything about one question, ready to be drawn, tabulated and put into words.
+
+    ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be
+    pooled. ``lead`` names the fit whose interval leads the answer, ``beside`` the one printed next to it.
+    """
+
+    spec: Spec
+    effects: tuple[Effect, ...]
+    dropped: tuple[Dropped, ...]
+    queries: tuple[Query, ...]
+    fits: Mapping[str, Fit]
+    lead: str
+    beside: str
+    leave_one_out: tuple[LeftOut, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def k(self) -> int:
+        """Number of trials in the pool."""
+        return len(self.effects)
+
+    @property
+    def known_missing(self) -> tuple[Dropped, ...]:
+        """Trials that measured the outcome and give the pool no number: one entry per trial outside the pool."""
+        pooled = {effect.study_id for effect in self.effects}
+        found: dict[str, Dropped] = {}
+        for kind in ("open_query", "not_poolable", "known_missing"):
+            for entry in self.dropped:
+                if entry.kind == kind and entry.study_id not in pooled:
+                    found.setdefault(entry.study_id, entry)
+        order = {entry.study_id: i for i, entry in reversed(list(enumerate(self.dropped)))}
+        return tuple(sorted(found.values(), key=lambda entry: order[entry.study_id]))

@@ -1,0 +1,43 @@
+"""`k2meta …`: one thin command per stage (read, call, write), and the tools people type."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from k2meta.commands.check import check
+from k2meta.commands.effects import effects
+from k2meta.commands.figures import figures
+from k2meta.commands.fits import fits
+from k2meta.commands.mcmc import mcmc
+from k2meta.commands.provenance import provenance
+from k2meta.commands.records import records
+from k2meta.commands.report import report
+from k2meta.commands.sensitivity import sensitivity
+from k2meta.commands.tables import tables
+from k2meta.types import ProjectError
+
+STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
+)
+app.command(rich_help_panel="For people")(check)
+for stage in STAGES:
+    app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
+
+
+def main() -> None:
+    """Run a command; a project that cannot be used is explained on standard error, with exit code 2."""
+    try:
+        app()
+    except ProjectError as error:
+        count = len(error.problems)
+        print(f"k2meta: {count} problem{'s' if count > 1 else ''}; nothing was written.", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,46 @@
+"""`k2meta figures`: every figure of every analysis, with its alternative text and the CSV it was drawn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from k2meta import io
+from k2meta.analysis import Analysis
+from k2meta.commands.options import RESULTS, Into, ResultsFolder
+from k2meta.commands.priors import tau_prior
+from k2meta.config import Config
+from k2meta.figures import FIGURES, Figure, prior_posterior
+from k2meta.figures.style import SAVE_METADATA, rc
+
+
+def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures")) -> None:
+    """Draw the figures as SVG and PNG; a posterior is drawn where trials were pooled."""
+    from rich.progress import track
+
+    settings = io.read_config(results / "config.json")
+    queries = io.read_records(results / "records.json").queries
+    for spec in track(settings.analyses, description="drawing"):
+        analysis = io.read_analysis(results, spec, settings, queries)
+        for name in settings.figures:
+            with rc():
+                figure = _draw(name, analysis, settings)
+                if figure is None:
+                    continue
+                stem = into / f"{spec.id}_{name}"
+                io.write_figure(stem, figure.figure, SAVE_METADATA)
+                io.write_table(stem.with_suffix(".csv"), figure.table.columns, figure.table.rows)
+                io.write_text(stem.with_suffix(".alt.txt"), figure.alt + "\n")
+    typer.echo(f"figures: {', '.join(settings.figures)} of {len(settings.analyses)} analyses in {into}")
+
+
+def _draw(name: str, analysis: Analysis, settings: Config) -> Figure | None:
+    if name != "prior_posterior":
+        return FIGURES[name](analysis)
+    model = next((model for model in settings.models if model.estimator == "bayes_exact"), None)
+    if model is None or model.id not in analysis.fits:
+        return None
+    prior = tau_prior(model.options, analysis.spec)
+    return prior_posterior(analysis, lambda tau: np.exp(prior.logpdf(tau)))

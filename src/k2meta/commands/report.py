@@ -1,0 +1,103 @@
+"""`k2meta report`: all of it, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from k2meta import io
+from k2meta.analysis import Analysis
+from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
+from k2meta.config import Config, Review
+from k2meta.figures import strip
+from k2meta.report import FigureAsset, ReviewMeta, render_html
+from k2meta.tables import build_tables
+
+Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
+Figures = Annotated[Path, typer.Option("--figures", help="Folder of the drawn figures.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a sampled fit fails its gate.")]
+
+
+def report(
+    folder: Folder = Path(),
+    results: ResultsFolder = RESULTS,
+    figures: Figures = Path("reports/figures"),
+    provenance: Provenance = Path("reports/provenance.json"),
+    out: Out = Path("reports/report.html"),
+    strict: Strict = False,
+) -> None:
+    """Render the report as one HTML file that needs no network."""
+    settings = io.read_config(results / "config.json")
+    found = io.read_records(results / "records.json")
+    analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
+    gates = _gates(analyses, settings)
+    page = render_html(
+        _meta(settings.review),
+        analyses,
+        _assets(figures, analyses, settings),
+        build_tables(analyses, found.queries),
+        found.queries,
+        found.trials,
+        _shown(io.read_json(provenance)),
+        io.read_bibliography(folder / "data" / "references.bib"),
+        strips={analysis.spec.id: strip(analysis) for analysis in analyses},
+        gates=gates,
+        outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+    )
+    io.write_text(out, page)
+    typer.echo(f"report: {out}")
+    failures = [f"{name}: {sentence}" for name, said in gates.items() for sentence in said]
+    if strict and failures:
+        typer.echo("\n".join(failures), err=True)
+        raise typer.Exit(1)
+
+
+def _meta(review: Review) -> ReviewMeta:
+    return ReviewMeta(
+        title=review.title,
+        version=review.version,
+        data_date=review.data_date,
+        question_lead=review.question,
+        limits=review.limits,
+        search_note=review.search,
+        authors=review.authors,
+    )
+
+
+def _gates(analyses: Sequence[Analysis], settings: Config) -> dict[str, tuple[str, ...]]:
+    """Return the failures of each sampled fit that has an exact one beside it, by analysis."""
+    from k2meta.models.bayes_mcmc import gate
+
+    ids = {model.estimator: model.id for model in settings.models}
+    sampled, exact = ids.get("bayes_mcmc", ""), ids.get("bayes_exact", "")
+    return {
+        analysis.spec.id: gate(analysis.fits[sampled], analysis.fits[exact])
+        for analysis in analyses
+        if sampled in analysis.fits and exact in analysis.fits
+    }
+
+
+def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dict[tuple[str, str], FigureAsset]:
+    assets = {}
+    for analysis in analyses:
+        for name in settings.figures:
+            stem = folder / f"{analysis.spec.id}_{name}"
+            if stem.with_suffix(".svg").exists():
+                table = io.read_table(stem.with_suffix(".csv"))
+                assets[analysis.spec.id, name] = FigureAsset(
+                    svg=io.read_text(stem.with_suffix(".svg")),
+                    alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
+                    columns=table.columns,
+                    rows=tuple(tuple(row.values()) for row in table.rows),
+                )
+    return assets
+
+
+def _shown(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the provenance that the page prints; the interpreter's version stays in the file."""
+    software = {name: version for name, version in provenance["software"].items() if name != "python"}
+    inputs = {name: entry["sha256"] for name, entry in provenance["inputs"].items()}
+    return {"how to rebuild": provenance["rebuild"], "software": software, "inputs (SHA-256)": inputs}

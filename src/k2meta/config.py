@@ -1,0 +1,334 @@
+"""The settings of a review: what `config/config.yaml` may say, checked, and read into frozen values."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+from k2meta.types import Problem, ProjectError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+FILE = "config/config.yaml"
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A reference value on the effect scale: a relevance line, or an anchor where none is agreed."""
+
+    value: float
+    label: str
+    source: str
+    kind: Literal["relevance", "anchor"]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSD:
+    """Between-patient standard deviation of the outcome, in its unit, with its source."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One analysis as configured: outcome(s), measure, inclusion, direction, relevance.
+
+    ``measure`` is ``MD`` (native unit), ``SMD`` (Hedges g) or ``LOGRATIO`` (pooled on the log scale and
+    shown as a ratio). ``lower_is_better`` says what a negative value means after harmonising.
+    """
+
+    id: str
+    title: str
+    question: str
+    source: Literal["trials", "cohorts"]
+    outcomes: tuple[str, ...]
+    measure: Literal["MD", "SMD", "LOGRATIO"]
+    unit: str
+    lower_is_better: bool
+    favours_low: str
+    favours_high: str
+    where: Mapping[str, tuple[str, ...]]
+    caveat: str
+    lines: tuple[Line, ...]
+    patient_sd: PatientSD | None
+    headline: bool
+    scale_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An estimator with its options, as configured."""
+
+    id: str
+    estimator: Literal["random_effects", "common_effect", "bayes_exact", "bayes_mcmc"]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the report says about itself."""
+
+    title: str
+    version: str
+    data_date: str
+    question: str
+    search: str
+    limits: tuple[str, ...]
+    authors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Which model leads the answer, and which leads when at most ``small_k`` trials are pooled."""
+
+    model: str
+    small_k_model: str
+    small_k: int
+
+    def of(self, k: int) -> tuple[str, str]:
+        """Return the id of the leading model for ``k`` trials and of the one printed beside it."""
+        if k <= self.small_k:
+            return self.small_k_model, self.model
+        return self.model, self.small_k_model
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of a review."""
+
+    review: Review
+    seed: int
+    level: float
+    lead: Lead
+    models: tuple[Model, ...]
+    sensitivity: tuple[str, ...]
+    figures: tuple[str, ...]
+    analyses: tuple[Spec, ...]
+
+    def model(self, name: str) -> Model:
+        """Return a model by its id."""
+        return next(model for model in self.models if model.id == name)
+
+
+def problems(settings: Any, *, file: str = FILE, lines: Mapping[Path, int] | None = None) -> tuple[Problem, ...]:
+    """Return everything that is wrong with parsed settings, in words; an empty tuple when they can be used.
+
+    Parameters
+    ----------
+    settings : object
+        The parsed YAML (or the merged config of a Snakemake run).
+    file : str
+        Name to show for the file.
+    lines : mapping, optional
+        Line of each key or item by its path, to show as the row.
+    """
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(resources.files("k2meta").joinpath("schemas/config.schema.json").read_text("utf-8"))
+    found = [
+        problem
+        for error in Draft202012Validator(schema).iter_errors(settings)
+        for problem in _in_words(error, file, lines or {})
+    ]
+    if not found:
+        found = list(_cross_checks(settings, file, lines or {}))
+    return tuple(sorted(found, key=lambda problem: (problem.row or 0, problem.column or "", problem.what)))
+
+
+def _place(path: Sequence[str | int]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text or "top level"
+
+
+def _row(path: Path, lines: Mapping[Path, int]) -> int | None:
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path)
+
+
+def _in_words(error: ValidationError, file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    wanted: Any = error.validator_value
+    instance: Any = error.instance
+    row = _row(path, lines)
+    if error.validator == "additionalProperties":
+        allowed = list(schema.get("properties", {}))
+        for key in instance:
+            if key not in allowed:
+                near = difflib.get_close_matches(str(key), allowed, n=1)
+                fix = f"write {near[0]}" if near else f"use one of {', '.join(allowed)}, or remove it"
+                yield Problem(
+                    file, f"unknown key {key!r}", fix, _row((*path, key), lines), _place((*path, key)), str(key)
+                )
+        return
+    if error.validator == "required":
+        for key in wanted:
+            if key not in instance:
+                yield Problem(
+                    file, f"the key {key!r} is missing", f"add {key}: …", _row(path, lines), _place(path)
+                )
+        return
+    value = error.instance if isinstance(error.instance, str | int | float) else None
+    shown = "" if value is None else f"{value!r}: "
+    description = schema.get("description", "") if isinstance(schema, Mapping) else ""
+    yield Problem(
+        file=file,
+        what=f"{shown}{_complaint(error)}",
+        fix=description or "see config/README.md",
+        row=row,
+        column=_place(path),
+        value=None if value is None else str(value),
+    )
+
+
+def _complaint(error: ValidationError) -> str:
+    wanted: Any = error.validator_value
+    if error.validator == "enum":
+        return f"not one of {', '.join(map(str, wanted))}"
+    if error.validator == "type":
+        return f"must be of type {wanted}"
+    if error.validator == "pattern":
+        return f"does not match {wanted}"
+    return str(error.message)
+
+
+def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    for name in ("models", "analyses", "sensitivity", "figures"):
+        seen: set[str] = set()
+        for i, item in enumerate(settings[name]):
+            if item["id"] in seen:
+                place: Path = (name, i, "id")
+                yield Problem(
+                    file,
+                    f"the id {item['id']!r} is used twice",
+                    "give each item an id of its own",
+                    _row(place, lines),
+                    _place(place),
+                    item["id"],
+                )
+            seen.add(item["id"])
+    models = {model["id"]: model["estimator"] for model in settings["models"]}
+    for key in ("model", "small_k_model"):
+        if settings["lead"][key] not in models:
+            yield Problem(
+                file,
+                f"the model {settings['lead'][key]!r} is not among the models",
+                f"use one of {', '.join(models)}",
+                _row(("lead", key), lines),
+                f"lead.{key}",
+            )
+    if models.get(settings["lead"]["model"], "").startswith("bayes"):
+        what = "the leading model must be a frequentist one; the Bayesian one leads through small_k_model"
+        yield Problem(file, what, "name a random_effects model", _row(("lead", "model"), lines), "lead.model")
+    if "bayes_mcmc" in (models.get(settings["lead"]["model"]), models.get(settings["lead"]["small_k_model"])):
+        what = "a sampled model cannot lead: the printed numbers come from the deterministic engines"
+        yield Problem(file, what, "name a bayes_exact model", _row(("lead",), lines), "lead")
+    bayesian = any(estimator.startswith("bayes") for estimator in models.values())
+    for i, item in enumerate(settings["analyses"]):
+        path = ("analyses", i)
+        if bayesian and item["measure"] == "MD" and "patient_sd" not in item:
+            yield Problem(
+                file,
+                "a mean difference with a Bayesian model needs patient_sd: the prior of tau is scaled by it",
+                "add patient_sd: {value: …, source: …}, the between-patient SD in the unit of the analysis",
+                _row(path, lines),
+                f"{_place(path)} ({item['id']})",
+            )
+        for j, line in enumerate(item["relevance"]):
+            if item["measure"] == "LOGRATIO" and line["value"] <= 0:
+                place = (*path, "relevance", j, "value")
+                yield Problem(
+                    file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
+                )
+
+
+def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
+    found = []
+    for i, spec in enumerate(config.analyses):
+        for names, known, key in ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where")):
+            for name in names:
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    where = (
+                        "data/outcomes.csv"
+                        if key == "outcomes"
+                        else "data/trials.csv, extractions.csv or cohorts.csv"
+                    )
+                    fix = f"write {near[0]}" if near else f"add it to {where}, or remove it here"
+                    what = f"{name!r} is not in {where}"
+                    found.append(Problem(FILE, what, fix, None, f"analyses[{i}].{key} ({spec.id})", name))
+    return tuple(found)
+
+
+def parse(settings: Mapping[str, Any]) -> Config:
+    """Read checked settings into a `Config`.
+
+    Raises
+    ------
+    ProjectError
+        With every problem of the settings.
+    """
+    found = problems(settings)
+    if found:
+        raise ProjectError(found)
+    review = settings["review"]
+    return Config(
+        review=Review(**{**review, "limits": tuple(review["limits"]), "authors": tuple(review["authors"])}),
+        seed=settings["seed"],
+        level=settings["level"],
+        lead=Lead(**settings["lead"]),
+        models=tuple(_model(item) for item in settings["models"]),
+        sensitivity=tuple(item["id"] for item in settings["sensitivity"]),
+        figures=tuple(item["id"] for item in settings["figures"]),
+        analyses=tuple(_spec(item) for item in settings["analyses"]),
+    )
+
+
+def _model(item: Mapping[str, Any]) -> Model:
+    return Model(item["id"], item["estimator"], _without(_without(item, "id"), "estimator"))
+
+
+def _without(item: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name != key}
+
+
+def _spec(item: Mapping[str, Any]) -> Spec:
+    ratio = item["measure"] == "LOGRATIO"
+    return Spec(
+        id=item["id"],
+        title=item["title"],
+        question=item["question"],
+        source=item["source"],
+        outcomes=tuple(item["outcomes"]),
+        measure=item["measure"],
+        unit=item["unit"],
+        lower_is_better=item["lower_is_better"],
+        favours_low=item["favours"]["low"],
+        favours_high=item["favours"]["high"],
+        where={column: tuple(allowed) for column, allowed in item["where"].items()},
+        caveat=item["caveat"],
+        lines=tuple(
+            Line(
+                math.log(line["value"]) if ratio else float(line["value"]),
+                line["label"],
+                line["source"],
+                line["kind"],
+            )
+            for line in item["relevance"]
+        ),
+        patient_sd=PatientSD(**item["patient_sd"]) if "patient_sd" in item else None,
+        headline=item["headline"],
+        scale_note=item.get("scale_note", ""),
+    )

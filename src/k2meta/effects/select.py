@@ -1,0 +1,289 @@
+"""Which result of each trial enters an analysis, by declared rules; everything else is kept with its reason.
+
+The rules, in order: inclusion (`where`), a result for all randomised people (role ``main``), no machine-written
+source, no open error-level query, a route to ``yi, vi``. Of what is left, one result per trial: first by the
+order of the outcomes in the config, then by route, then by source, then by the longest follow-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from k2meta.config import Spec
+from k2meta.effects.routes import RATIOS, ROUTES, Derived, Printed, derive
+from k2meta.types import DropKind, Dropped, Effect, Outcome, Record
+
+TIERS = {
+    "primary_full_text": "full text",
+    "primary_abstract": "abstract",
+    "registry": "trial registry",
+    "secondary_review": "table of a review",
+    "secondary_news": "news or digest",
+    "secondary_machine_written": "machine-written secondary page",
+}
+MACHINE_WRITTEN = "secondary_machine_written"
+ROLE_REASONS: dict[str, tuple[DropKind, str]] = {
+    "text_only": ("known_missing", "reported in words only; no poolable number is visible"),
+    "baseline": ("known_missing", "only baseline values are visible"),
+    "within_arm": ("known_missing", "only a within-arm result is visible; that is not a treatment effect"),
+    "subgroup": ("not_poolable", "result of a subgroup, not of all randomised people"),
+    "per_protocol": ("not_poolable", "per-protocol result, not of all randomised people"),
+    "post_hoc": ("not_poolable", "post hoc result"),
+    "other_contrast": ("not_poolable", "another contrast than vitamin K against its own control"),
+    "copy": ("other_result", "second report of the same result"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The effects of one analysis, one per trial, and every record that is not among them."""
+
+    effects: tuple[Effect, ...]
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    record: Record
+    effect: Effect
+    rank: tuple[object, ...]
+
+
+def select(records: Sequence[Record], outcomes: Mapping[str, Outcome], spec: Spec) -> Selection:
+    """Choose one effect per trial for an analysis.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Every record of the project, of any outcome.
+    outcomes : mapping
+        The outcome dictionary.
+    spec : Spec
+        The analysis.
+
+    Returns
+    -------
+    Selection
+        Effects in order of publication label as in the data file, and the dropped records with reasons.
+    """
+    lenders = {record.extraction_id: record for record in records}
+    candidates: list[_Candidate] = []
+    dropped: list[Dropped] = []
+    for record in records:
+        if record.source != spec.source or record.outcome not in spec.outcomes:
+            continue
+        reason = _not_eligible(record, spec)
+        if reason is not None:
+            dropped.append(_drop(record, *reason))
+            continue
+        found = _effect(record, lenders, outcomes, spec)
+        if isinstance(found, str):
+            dropped.append(_drop(record, "not_poolable", found))
+        else:
+            candidates.append(_Candidate(record, found, _rank(record, found, spec)))
+    chosen = _one_per_trial(candidates)
+    ids = {candidate.record.extraction_id for candidate in chosen.values()}
+    for candidate in candidates:
+        if candidate.record.extraction_id not in ids:
+            taken = chosen[_people(candidate.record)].record.extraction_id
+            dropped.append(
+                _drop(candidate.record, "other_result", f"another result of the same people is taken: {taken}")
+            )
+    position = {record.extraction_id: i for i, record in enumerate(records)}
+    return Selection(
+        effects=tuple(sorted((c.effect for c in chosen.values()), key=lambda e: position[e.extraction_id])),
+        dropped=tuple(sorted(dropped, key=lambda d: position[d.extraction_id])),
+    )
+
+
+def _people(record: Record) -> str:
+    """Return who was studied: the trial, or the trial whose participants a second report describes."""
+    parent = record.trial.get("report_of")
+    return parent if isinstance(parent, str) else record.study_id
+
+
+def _one_per_trial(candidates: Iterable[_Candidate]) -> dict[str, _Candidate]:
+    chosen: dict[str, _Candidate] = {}
+    for candidate in candidates:
+        key = _people(candidate.record)
+        if key not in chosen or candidate.rank < chosen[key].rank:
+            chosen[key] = candidate
+    return chosen
+
+
+def _rank(record: Record, effect: Effect, spec: Spec) -> tuple[object, ...]:
+    tiers = list(TIERS)
+    tier = record.text("source_tier")
+    adjustment = record.number("adjustment_rank") or 0.0
+    follow_up = effect.months or 0.0
+    return (
+        spec.outcomes.index(record.outcome),
+        list(ROUTES).index(effect.route),
+        tiers.index(tier) if tier in tiers else len(tiers),
+        -follow_up,
+        -adjustment,
+        record.extraction_id,
+    )
+
+
+def _not_eligible(record: Record, spec: Spec) -> tuple[DropKind, str] | None:
+    for column, allowed in spec.where.items():
+        value = record.trial.get(column, record.cells.get(column))
+        if value not in allowed:
+            return (
+                "excluded",
+                f"{column} is {value or 'not stated'}; this analysis takes {', '.join(allowed)}",
+            )
+    role = record.text("role") or "main"
+    if role in ROLE_REASONS:
+        return ROLE_REASONS[role]
+    if record.text("source_tier") == MACHINE_WRITTEN:
+        return "not_poolable", "only a machine-written secondary page prints it; such rows never enter a pool"
+    if record.open_errors:
+        return "open_query", f"an open data query keeps it out: {', '.join(record.open_errors)}"
+    return None
+
+
+def _effect(
+    record: Record, lenders: Mapping[str, Record], outcomes: Mapping[str, Outcome], spec: Spec
+) -> Effect | str:
+    """Return the effect of one record, or the reason why none can be derived."""
+    outcome = outcomes[record.outcome]
+    other_scale = _other_scale(record, outcome.unit) if spec.measure == "MD" else None
+    if other_scale is not None:
+        return other_scale
+    sizes = _arm_sizes(record, lenders)
+    cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
+    if record.text("statistic_kind") not in ("t", "z"):
+        cells.pop("statistic", None)
+    printed = Printed(cells, record.text("scale") or "raw", record.text("diff_measure"), sizes.n1, sizes.n2)
+    found = derive(printed, spec.measure)
+    if found is None:
+        return _why_not(record)
+    route, derived = found
+    flip = spec.measure == "SMD" and outcome.lower_is_better != spec.lower_is_better
+    if flip:
+        step = f"sign turned: {'lower' if outcome.lower_is_better else 'higher'} {outcome.label} is better"
+        derived = replace(derived, yi=-derived.yi, steps=(*derived.steps, step))
+    return _assemble(record, spec, outcome, route, derived, sizes)
+
+
+def _other_scale(record: Record, unit: str) -> str | None:
+    """Return in words why a record is no difference in the native unit of its outcome, or ``None``."""
+    if record.text("scale") == "pct_change" or record.text("diff_measure") == "PERCENT":
+        return "printed as a percentage only"
+    if record.text("diff_measure") in RATIOS:
+        return f"printed as a ratio, not as a difference in {unit}"
+    if record.text("scale") not in ("", "raw"):
+        return f"printed on the {record.text('scale')} scale, not as a difference in {unit}"
+    if record.text("units") != unit:
+        return f"printed in {record.text('units') or 'no unit'}, not in {unit}"
+    return None
+
+
+def _assemble(
+    record: Record, spec: Spec, outcome: Outcome, route: str, derived: Derived, sizes: _ArmSizes
+) -> Effect:
+    assumptions = list(sizes.assumptions) if derived.uses_arm_sizes else []
+    for column, printed in record.corrections.items():
+        assumptions.append(f"{column} corrected from the printed {printed} (data/queries.csv)")
+    label = record.trial.get("label")
+    months = record.number("timepoint_months")
+    years = record.number("follow_up_years")
+    return Effect(
+        study_id=_people(record),
+        label=label if isinstance(label, str) else record.study_id,
+        yi=derived.yi,
+        vi=derived.vi,
+        measure=spec.measure,
+        n_treat=sizes.n1 if derived.uses_arm_sizes or not sizes.assumptions else None,
+        n_ctrl=sizes.n2 if derived.uses_arm_sizes or not sizes.assumptions else None,
+        route=route,
+        extraction_id=record.extraction_id,
+        derivation=derived.steps,
+        assumptions=tuple(assumptions),
+        outcome=outcome.label,
+        unit=spec.unit,
+        months=months if months is not None else (12 * years if years is not None else None),
+        vitamer=_trial_text(record, "vitamer") or _trial_text(record, "exposure_class"),
+        population=_trial_text(record, "population") or _trial_text(record, "cohort"),
+        source_tier=record.text("source_tier"),
+        source_locator=record.text("source_locator"),
+        source_url=record.text("source_url"),
+        reference=_trial_text(record, "publication_id") or record.study_id,
+        n_total=record.number("n_total") or sizes.lent_total,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ArmSizes:
+    n1: float | None
+    n2: float | None
+    assumptions: tuple[str, ...] = ()
+    lent_total: float | None = None
+
+
+def _arm_sizes(record: Record, lenders: Mapping[str, Record]) -> _ArmSizes:
+    """Return the arm sizes of a record: printed, borrowed from a named row, or half of the total each."""
+    n1, n2 = record.number("n_treat"), record.number("n_ctrl")
+    if n1 is not None and n2 is not None:
+        return _ArmSizes(n1, n2)
+    lender = lenders.get(record.text("n_source"))
+    if lender is not None:
+        n1, n2 = lender.number("n_treat"), lender.number("n_ctrl")
+        if n1 is not None and n2 is not None:
+            source = TIERS.get(lender.text("source_tier"), "another row")
+            sentence = f"arm sizes {n1:g} and {n2:g} borrowed from {lender.extraction_id} ({source})"
+            return _ArmSizes(n1, n2, (sentence,), n1 + n2)
+    total = record.number("n_total")
+    if total is not None:
+        sentence = f"arm sizes not printed; equal arms of {total / 2:g} assumed ({total:g} in all)"
+        return _ArmSizes(total / 2, total / 2, (sentence,), total)
+    return _ArmSizes(None, None)
+
+
+def _why_not(record: Record) -> str:
+    """Return in words why no route applies to what a record prints."""
+    printed = record.cells
+    if record.text("scale") == "pct_change" or record.text("diff_measure") == "PERCENT":
+        return "printed as a percentage only"
+    if any(isinstance(printed.get(f"{stage}_median_treat"), float) for stage in ("change", "follow")):
+        return "printed as medians; not converted to means in this version"
+    if isinstance(printed.get("change_mean_treat"), float) or isinstance(printed.get("diff_estimate"), float):
+        return "no standard deviation, standard error, interval or exact p value is visible"
+    return "no poolable number is visible"
+
+
+def _drop(record: Record, kind: DropKind, reason: str) -> Dropped:
+    n1, n2 = record.number("n_treat"), record.number("n_ctrl")
+    both = n1 + n2 if n1 is not None and n2 is not None else None
+    total = record.number("n_total") or both or _randomised(record)
+    label = record.trial.get("label")
+    return Dropped(
+        study_id=_people(record),
+        label=label if isinstance(label, str) else record.study_id,
+        extraction_id=record.extraction_id,
+        outcome=record.outcome,
+        kind=kind,
+        reason=reason,
+        reported=record.text("reported_result"),
+        n_total=total,
+        source_tier=record.text("source_tier"),
+        source_locator=record.text("source_locator"),
+        source_url=record.text("source_url"),
+    )
+
+
+def _randomised(record: Record) -> float | None:
+    total = record.trial.get("n_randomised_total")
+    if isinstance(total, float):
+        return total
+    arms = (record.trial.get("n_randomised_treat"), record.trial.get("n_randomised_ctrl"))
+    numbers = [n for n in arms if isinstance(n, float)]
+    return sum(numbers) if len(numbers) == 2 else None
+
+
+def _trial_text(record: Record, column: str) -> str:
+    value = record.trial.get(column)
+    return value if isinstance(value, str) else ""

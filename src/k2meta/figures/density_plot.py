@@ -1,0 +1,288 @@
+"""Prior and posterior: what the model believes of the mean effect and of the heterogeneity.
+
+Both posteriors are exact: that of mu is the fit's mixture of normals over tau, that of tau the density at the
+fit's nodes. Beneath the curves stand the credible intervals and, for comparison, the frequentist ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2meta.figures import words
+from k2meta.figures.axis import draw_axis, draw_directions, lanes
+from k2meta.figures.figure import Figure, PlotData
+from k2meta.figures.scale import Scale, limits
+from k2meta.figures.sheet import Sheet
+from k2meta.figures.style import BODY, DISPLAY, ESTIMATE, INK, MUTED, PRIOR, SMALL, WIDTH, rc
+from k2meta.figures.text import elided, legible, width, wrapped
+
+if TYPE_CHECKING:
+    from k2meta.analysis import Analysis
+    from k2meta.models.fit import Fit, Posterior
+
+Array = NDArray[np.float64]
+Density = Callable[[Array], Array]
+
+MARGIN = 8.0
+LABELS = 112.0
+"""Room for the labels at the left, in points."""
+MU, TAU = (MARGIN + LABELS + 10, 322.0), (352.0, WIDTH - MARGIN - 4)
+"""Left and right edge of the two panels, in points."""
+TALL = 104.0
+"""Height of the higher curve, in points."""
+PITCH = 1.3 * SMALL
+SHADE = "#CCE3F0"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A density over a grid: ``x`` in units of the analysis, ``y`` per such unit."""
+
+    name: str
+    x: Array
+    y: Array
+
+
+def draw(analysis: Analysis, prior_density: Density | None = None) -> Figure:
+    """Draw the posterior of the mean effect, and prior and posterior of tau.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        Without a fit that carries an exact posterior the figure says so, and draws nothing.
+    prior_density : callable, optional
+        Density of the prior of tau at an array of values of tau, per unit of tau; left out where ``None``.
+    """
+    with rc():
+        sheet = Sheet(WIDTH)
+        fit = words.bayesian(analysis)
+        y = MARGIN + 0.78 * DISPLAY
+        for line in wrapped(legible(analysis.spec.title), DISPLAY, WIDTH - 2 * MARGIN, "bold", lines=2):
+            sheet.text(MARGIN, y, line, size=DISPLAY, weight="bold")
+            y += 1.35 * DISPLAY
+        if fit is None or fit.posterior is None:
+            text = "One trial: not pooled, no posterior." if analysis.k == 1 else "No posterior to show."
+            sheet.text(MARGIN, y, text)
+            return Figure(sheet.finish(y + MARGIN), f"{text} {words.summary(analysis)}", PlotData(_COLUMNS, ()))
+        mu = _mu_curve(analysis, fit, fit.posterior)
+        taus = _tau_curves(fit, fit.posterior, prior_density)
+        figure = sheet.finish(_panels(sheet, analysis, fit, mu, taus, y) + MARGIN)
+    return Figure(figure, _alt(analysis, fit), _data((mu, *taus)))
+
+
+def _mu_curve(analysis: Analysis, fit: Fit, posterior: Posterior) -> Curve:
+    low, high = _mu_limits(analysis, fit)
+    x = np.linspace(low, high, 401)
+    mean, sd = np.asarray(posterior.mu_mean), np.asarray(posterior.mu_sd)
+    z = (x[:, None] - mean) / sd
+    y = np.exp(-0.5 * z**2) / (sd * math.sqrt(2 * math.pi)) @ np.asarray(posterior.weight)
+    return Curve("posterior of mu", x, y)
+
+
+def _mu_limits(analysis: Analysis, fit: Fit) -> tuple[float, float]:
+    # Four standard deviations of a normal are about twice its 95 % interval.
+    mu = fit.mu
+    tails = (mu.low - 0.4 * (mu.high - mu.low), mu.high + 0.4 * (mu.high - mu.low))
+    other = words.frequentist(analysis)
+    bars = [tails] if other is None else [tails, tails, (other.mu.low, other.mu.high)]
+    return limits([mu.value], bars, [line.value for line in analysis.spec.lines])
+
+
+def _tau_curves(fit: Fit, posterior: Posterior, prior_density: Density | None) -> tuple[Curve, ...]:
+    from scipy.interpolate import PchipInterpolator
+
+    top = 1.35 * fit.tau.high
+    x = np.linspace(top / 400, top, 400)
+    nodes, density = np.asarray(posterior.tau), np.asarray(posterior.density)
+    inside = np.clip(x, nodes[0], nodes[-1])
+    curves = [Curve("posterior of tau", x, np.asarray(PchipInterpolator(nodes, density)(inside)))]
+    if prior_density is not None:
+        curves.append(Curve("prior of tau", x, np.asarray(prior_density(x), dtype=float)))
+    return tuple(curves)
+
+
+def _panels(sheet: Sheet, analysis: Analysis, fit: Fit, mu: Curve, taus: tuple[Curve, ...], y: float) -> float:
+    scale = Scale(float(mu.x[0]), float(mu.x[-1]), *MU)
+    labels = lanes(analysis.spec.lines, scale)
+    sheet.text(
+        MU[0], y, elided(legible(words.measure(analysis.spec)), SMALL, MU[1] - MU[0]), size=SMALL, colour=MUTED
+    )
+    noun = words.study_name(analysis.spec).lower()
+    sheet.text(TAU[0], y, f"Between-{noun} standard deviation τ", size=SMALL, colour=MUTED)
+    first = y + 1.7 * SMALL
+    base = first + max((label.lane for label in labels), default=0) * PITCH
+    top = base + 5
+    floor = top + TALL + 4
+    bottom = _bars(sheet, analysis, fit, scale, _tau_scale(taus), floor)
+    _density_labels(sheet, analysis, fit, top)
+    _shaded(sheet, mu, scale, floor)
+    sheet.line((scale.x(0.0), top - 2), (scale.x(0.0), bottom), z=1, gid="zero")
+    for label in labels:
+        up = base - label.lane * PITCH
+        sheet.text(label.x, up, label.text, size=SMALL, colour=MUTED)
+        x = scale.x(label.value)
+        sheet.line((x, up + 2.5), (x, bottom), colour=MUTED, dash=(4, 3), z=1.8, gid="line")
+    _tau_panel(sheet, taus, floor, top)
+    lower = draw_axis(sheet, scale, analysis.spec.measure, bottom) + 1.6 * SMALL
+    draw_axis(sheet, _tau_scale(taus), "MD", bottom)
+    lower = draw_directions(sheet, scale, analysis.spec, lower, MARGIN, TAU[0] - 8) + 4
+    for text in words.heterogeneity(analysis):
+        for line in wrapped(text, SMALL, WIDTH - 2 * MARGIN):
+            lower += PITCH
+            sheet.text(MARGIN, lower, line, size=SMALL)
+    return lower + 0.3 * SMALL
+
+
+def _tau_scale(taus: tuple[Curve, ...]) -> Scale:
+    return Scale(0.0, float(taus[0].x[-1]), *TAU)
+
+
+def _density_labels(sheet: Sheet, analysis: Analysis, fit: Fit, top: float) -> None:
+    """Say at the left what is drawn and how much of it lies below zero and beyond each reference line."""
+    spec = analysis.spec
+    y = top + 0.78 * BODY
+    for line in wrapped("Posterior of the mean effect", BODY, LABELS):
+        sheet.text(MARGIN, y, line, colour=ESTIMATE)
+        y += 1.3 * BODY
+    y += 3
+    zero = words.written(words.shown(spec.measure, 0.0), 0)
+    sheet.polygon([(MARGIN, y - 6), (MARGIN + 7, y - 6), (MARGIN + 7, y), (MARGIN, y)], fill=SHADE)
+    shares = [(zero, 0.0, 10.0)]
+    for given in spec.lines:
+        shares.append((words.short(words.shown(spec.measure, given.value), 3), given.value, 0.0))
+    for at, value, indent in shares[:5]:
+        text = f"P(μ < {at}) {words.probability(fit.prob(mu_below=value))}"
+        sheet.text(MARGIN + indent, y, elided(text, SMALL, LABELS - indent), size=SMALL)
+        y += PITCH
+
+
+def _shaded(sheet: Sheet, mu: Curve, scale: Scale, floor: float) -> None:
+    xs = [scale.x(float(value)) for value in mu.x]
+    ys = [floor - TALL * float(value) / float(mu.y.max()) for value in mu.y]
+    zero = scale.x(0.0)
+    edge = float(np.interp(zero, xs, ys))
+    under = [(x, y) for x, y in zip(xs, ys, strict=True) if x < zero]
+    if under:
+        sheet.polygon(
+            [(under[0][0], floor), *under, (zero, edge), (zero, floor)], fill=SHADE, gid="below-zero", z=1.5
+        )
+    sheet.curve(xs, ys, colour=ESTIMATE, gid="posterior-mu")
+    sheet.line((scale.left, floor), (scale.right, floor), width=0.4, colour=MUTED)
+
+
+def _bars(sheet: Sheet, analysis: Analysis, fit: Fit, scale: Scale, taus: Scale, floor: float) -> float:
+    """Draw the intervals beneath the curves, credible first, and return where the axis stands."""
+    from k2meta.figures.forest_marks import bar
+
+    y = floor + 6
+    other = words.frequentist(analysis)
+    for drawn, colour, gid in ((fit, ESTIMATE, "credible"), (other, INK, "confidence")):
+        if drawn is None:
+            continue
+        name, _ = words.method(drawn)
+        value = words.estimate(analysis.spec, drawn.mu, words.interval_name(drawn), words.decimals(analysis))
+        shown = value.partition(" (")[0].replace(words.unit(analysis.spec), "")
+        ends = words.interval(analysis.spec.measure, drawn.mu.low, drawn.mu.high, words.decimals(analysis))
+        texts = (legible(name), words.interval_name(drawn), f"{shown} ({ends})")
+        for i, text in enumerate(texts):
+            sheet.text(MARGIN, y + (i + 1) * PITCH, elided(text, SMALL, LABELS), size=SMALL, colour=colour)
+        middle = y + 2 * PITCH - 0.36 * SMALL
+        bar(sheet, scale, middle, drawn.mu.low, drawn.mu.high, colour, 2.2, gid)
+        sheet.marker(scale.x(drawn.mu.value), middle, 6.0, shape="o", colour=colour, gid=f"{gid}-point")
+        tau_ends = _tau_interval(drawn)
+        if tau_ends is not None:
+            bar(sheet, taus, middle, *tau_ends, colour, 2.2, f"{gid}-tau")
+            point = drawn.tau.median if drawn.tau.median is not None else drawn.tau.value
+            sheet.marker(taus.x(point), middle, 6.0, shape="o", colour=colour, gid=f"{gid}-tau-point")
+        y += 3 * PITCH + 5
+    return y + 4
+
+
+def _tau_interval(fit: Fit) -> tuple[float, float] | None:
+    if words.is_bayesian(fit):
+        return fit.tau.low, fit.tau.high
+    low, high = fit.tau2.low, fit.tau2.high
+    return None if low is None or high is None else (math.sqrt(low), math.sqrt(high))
+
+
+def _tau_panel(sheet: Sheet, taus: tuple[Curve, ...], floor: float, top: float) -> None:
+    scale = _tau_scale(taus)
+    # A prior with a pole at zero must not flatten the posterior: curves are cut at one and a half times its top.
+    peak = 1.5 * float(taus[0].y.max())
+    highest = min(peak, max(float(curve.y[np.isfinite(curve.y)].max()) for curve in taus))
+    drawn = []
+    for curve, colour, dash in zip(taus, (ESTIMATE, PRIOR), (None, (5.0, 2.0)), strict=False):
+        keep = np.isfinite(curve.y) & (curve.y <= highest * (1 + 1e-9))
+        xs = np.array([scale.x(float(value)) for value in curve.x[keep]])
+        ys = floor - TALL * curve.y[keep] / highest
+        sheet.curve(xs.tolist(), ys.tolist(), colour=colour, dash=dash, gid=curve.name.replace(" ", "-"))
+        drawn.append((xs, ys))
+    sheet.line((scale.left, floor), (scale.right, floor), width=0.4, colour=MUTED)
+    # The prior's words would be pale in its own colour; which curve is meant does not rest on colour anyway.
+    named = (("posterior", ESTIMATE), ("prior (dashed)", MUTED))
+    boxes: list[tuple[float, float, float, float]] = []
+    for (xs, ys), (label, colour) in zip(drawn, named, strict=False):
+        x, y = _beside(xs, ys, drawn, boxes, label, top)
+        boxes.append((x, x + width(label, SMALL), y - SMALL, y + 2))
+        sheet.text(x, y, label, size=SMALL, colour=colour, gid="curve-label")
+
+
+def _beside(
+    xs: Array,
+    ys: Array,
+    drawn: list[tuple[Array, Array]],
+    boxes: list[tuple[float, float, float, float]],
+    label: str,
+    top: float,
+) -> tuple[float, float]:
+    """Return where a label stands closest to its curve, clear of every curve and of the labels set before it."""
+    wide = width(label, SMALL)
+    others = [(x, y) for x, y in drawn if x is not xs]
+    for away in (4.0, 8.0, 14.0, 22.0, 32.0, 44.0):
+        for at in range(len(xs) // 12, len(xs), 6):
+            x, y = float(xs[at]) + away, float(ys[at]) - 0.5 * away
+            box = (x, x + wide, y - SMALL, y + 2)
+            if box[1] > TAU[1] + 4 or box[2] < top - 2 or any(_meet(box, other) for other in boxes):
+                continue
+            if any(_crosses(box, *curve) for curve in drawn):
+                continue
+            if all(1.5 * _distance(x, y, xs, ys) < _distance(x, y, *curve) for curve in others):
+                return x, y
+    return TAU[1] - wide, top + SMALL + len(boxes) * PITCH
+
+
+def _meet(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+
+
+def _crosses(box: tuple[float, float, float, float], xs: Array, ys: Array) -> bool:
+    left, right, low, high = box
+    inside = (xs >= left - 2) & (xs <= right + 2) & (ys >= low - 2) & (ys <= high + 1)
+    return bool(inside.any())
+
+
+def _distance(x: float, y: float, xs: Array, ys: Array) -> float:
+    return float(np.hypot(xs - x, ys - y).min())
+
+
+def _alt(analysis: Analysis, fit: Fit) -> str:
+    chance = words.probability(fit.prob(mu_below=0.0))
+    side = "ratio < 1" if analysis.spec.measure == "LOGRATIO" else "effect < 0"
+    tau = " ".join(words.heterogeneity(analysis)[-1:])
+    return f"Posterior and prior. {words.summary(analysis)} P({side}) {chance}. {tau}"
+
+
+_COLUMNS = ("curve", "x", "density")
+
+
+def _data(curves: tuple[Curve, ...]) -> PlotData:
+    return PlotData(
+        _COLUMNS,
+        tuple((curve.name, float(x), float(y)) for curve in curves for x, y in zip(curve.x, curve.y, strict=True)),
+    )

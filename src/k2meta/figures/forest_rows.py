@@ -1,0 +1,209 @@
+"""What stands in each row of a forest plot: text, positions on the effect scale, and the row's data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from k2meta.figures import words
+from k2meta.figures.figure import PlotData
+from k2meta.figures.text import NO_BREAK, legible
+from k2meta.numbers import count, fixed
+
+if TYPE_CHECKING:
+    from k2meta.analysis import Analysis
+    from k2meta.models.fit import Fit
+    from k2meta.types import Cell, Dropped, Effect
+
+Kind = Literal["study", "lead", "beside", "prediction"]
+Bar = tuple[float, float, float]
+"""Point and two limits on the scale of the analysis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row above the axis.
+
+    Attributes
+    ----------
+    kind : str
+        What is drawn: the square of a study, the diamond of a fit, or the bar of a prediction interval.
+    bar : (float, float, float)
+        Point, low and high on the scale of the analysis; a prediction interval has NaN for its point.
+    weight : float or None
+        Share of the leading fit's weight, between 0 and 1.
+    shrunken : (float, float, float) or None
+        The study's own effect as the Bayesian fit sees it.
+    people : (str, str, str)
+        Written numbers: treatment arm, control arm, and the total where the arms are not known.
+    cells : (str, str, str)
+        Written estimate, low and high.
+    """
+
+    kind: Kind
+    label: str
+    detail: str
+    marks: str
+    bar: Bar
+    cells: tuple[str, str, str]
+    people: tuple[str, str, str] = ("", "", "")
+    weight: float | None = None
+    shrunken: Bar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One row of the block of studies that measured the outcome and gave no poolable number."""
+
+    label: str
+    people: str
+    why: str
+
+
+def studies(analysis: Analysis) -> tuple[Row, ...]:
+    """Return one row per effect, in the given order; position in the order is the only key."""
+    fit, bayes = words.lead(analysis), words.bayesian(analysis)
+    places = words.decimals(analysis)
+    rows = []
+    for i, effect in enumerate(analysis.effects):
+        bar = words.study_bar(effect, fit.mu.level if fit is not None else 0.95)
+        shrunk = bayes.studies[i] if bayes is not None and i < len(bayes.studies) else None
+        rows.append(
+            Row(
+                kind="study",
+                label=legible(effect.label) or legible(effect.study_id) or "(no label)",
+                detail=_detail(effect),
+                marks=words.marks(effect),
+                bar=bar,
+                cells=_cells(analysis, bar, places),
+                people=_people(effect),
+                weight=fit.weights[i] if fit is not None else None,
+                shrunken=(shrunk.value, shrunk.low, shrunk.high) if shrunk is not None else None,
+            )
+        )
+    return tuple(rows)
+
+
+def pooled(analysis: Analysis) -> tuple[Row, ...]:
+    """Return the rows of the leading fit, the fit beside it and the prediction interval."""
+    fit = words.lead(analysis)
+    if fit is None:
+        return ()
+    rows = [_fit_row(analysis, fit, "lead")]
+    beside = analysis.fits.get(analysis.beside)
+    if beside is not None and analysis.beside != analysis.lead:
+        rows.append(_fit_row(analysis, beside, "beside"))
+    source = words.first_fit(analysis, lambda found: found.prediction is not None)
+    if source is not None:
+        rows.append(_prediction_row(analysis, source))
+    return tuple(rows)
+
+
+def missing(analysis: Analysis) -> tuple[Missing, ...]:
+    """Return one row per study that measured the outcome and gave no poolable number."""
+    return tuple(
+        Missing(
+            label=legible(entry.label) or legible(entry.study_id) or "(no label)",
+            people="" if entry.n_total is None else count(entry.n_total),
+            why=legible(words.why_missing(analysis.spec, entry)),
+        )
+        for entry in analysis.known_missing
+    )
+
+
+def weight_text(row: Row) -> str:
+    """Write the weight of a row in percent, one decimal."""
+    return "" if row.weight is None else fixed(100 * row.weight, 1)
+
+
+def _detail(effect: Effect) -> str:
+    months = "" if effect.months is None else f"{words.short(effect.months, 2)} months"
+    return ", ".join(part for part in (legible(effect.vitamer), months) if part)
+
+
+def _people(effect: Effect) -> tuple[str, str, str]:
+    if effect.n_treat is not None and effect.n_ctrl is not None:
+        return count(effect.n_treat), count(effect.n_ctrl), ""
+    return "", "", "" if effect.people is None else count(effect.people)
+
+
+def _cells(analysis: Analysis, bar: Bar, places: int) -> tuple[str, str, str]:
+    shown = (words.shown(analysis.spec.measure, value) for value in bar)
+    value, low, high = ("" if math.isnan(x) else words.written(x, places) for x in shown)
+    return value, low, high
+
+
+def _fit_row(analysis: Analysis, fit: Fit, kind: Literal["lead", "beside"]) -> Row:
+    bar = (fit.mu.value, fit.mu.low, fit.mu.high)
+    name, how = words.method(fit)
+    detail = "; ".join(part for part in (legible(how), words.interval_name(fit)) if part)
+    if fit.posterior is not None:
+        side = "ratio < 1" if analysis.spec.measure == "LOGRATIO" else "effect < 0"
+        detail += "; " + f"P({side}) {words.probability(fit.prob(mu_below=0.0))}".replace(" ", NO_BREAK)
+    return Row(
+        kind=kind,
+        label=legible(name),
+        detail=detail,
+        marks="",
+        bar=bar,
+        cells=_cells(analysis, bar, words.decimals(analysis)),
+        people=_all_people(analysis) if kind == "lead" else ("", "", ""),
+        weight=1.0 if kind == "lead" else None,
+    )
+
+
+def _all_people(analysis: Analysis) -> tuple[str, str, str]:
+    arms = [(e.n_treat, e.n_ctrl) for e in analysis.effects]
+    if all(treat is not None and ctrl is not None for treat, ctrl in arms):
+        return count(sum(t or 0 for t, _ in arms)), count(sum(c or 0 for _, c in arms)), ""
+    totals = [effect.people for effect in analysis.effects]
+    known = all(total is not None for total in totals)
+    return "", "", count(sum(total or 0 for total in totals)) if known else ""
+
+
+def _prediction_row(analysis: Analysis, fit: Fit) -> Row:
+    assert fit.prediction is not None
+    bar = (math.nan, fit.prediction.low, fit.prediction.high)
+    # Whose interval it is must be said where it is not that of the first diamond.
+    whose = "" if fit is words.lead(analysis) else f"; {fit.method}"
+    noun = "trial" if analysis.spec.source == "trials" else "cohort"
+    few = f"; only {analysis.k} {noun}s" if analysis.k < 5 else ""
+    return Row(
+        kind="prediction",
+        label=f"{words.level(fit.prediction.level)} prediction interval",
+        detail=legible(f"a new {noun}{few}{whose}"),
+        marks="",
+        bar=bar,
+        cells=_cells(analysis, bar, words.decimals(analysis)),
+    )
+
+
+_COLUMNS = (
+    "row", "study_id", "label", "form", "months", "n_treat", "n_ctrl", "n_total", "yi", "vi",
+    "estimate", "low", "high", "weight", "shrunken", "shrunken_low", "shrunken_high", "marks", "note",
+)  # fmt: skip
+
+
+def data(analysis: Analysis, rows: tuple[Row, ...]) -> PlotData:
+    """Return what was drawn; ``yi`` and ``vi`` on the scale of the analysis, the rest on the scale people read."""
+    drawn = [_data_row(analysis, row, i) for i, row in enumerate(rows)]
+    return PlotData(_COLUMNS, (*drawn, *(_missing_row(analysis, entry) for entry in analysis.known_missing)))
+
+
+def _data_row(analysis: Analysis, row: Row, index: int) -> tuple[Cell, ...]:
+    name = analysis.spec.measure
+    bar = tuple(None if math.isnan(value) else words.shown(name, value) for value in row.bar)
+    shrunk = (None,) * 3 if row.shrunken is None else tuple(words.shown(name, value) for value in row.shrunken)
+    if row.kind != "study":
+        who: tuple[Cell, ...] = (row.kind, "", row.label, "", *(None,) * 6)
+    else:
+        e = analysis.effects[index]
+        who = (row.kind, e.study_id, e.label, e.vitamer, e.months, e.n_treat, e.n_ctrl, e.people, e.yi, e.vi)
+    weight = row.weight if row.kind == "study" else None
+    return (*who, *bar, weight, *shrunk, row.marks, row.detail if row.kind != "study" else "")
+
+
+def _missing_row(analysis: Analysis, entry: Dropped) -> tuple[Cell, ...]:
+    who: tuple[Cell, ...] = ("missing", entry.study_id, entry.label, "", None, None, None, entry.n_total)
+    return (*who, *(None,) * 9, "", words.why_missing(analysis.spec, entry))

@@ -1,0 +1,142 @@
+"""A sheet of paper measured in points, on which a figure is placed item by item from the top down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from k2meta.figures.style import BODY, INK
+from k2meta.figures.text import Weight, extent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+Align = Literal["left", "right", "center"]
+
+
+class Sheet:
+    """A figure whose only coordinates are points: x from the left edge, y from the top edge.
+
+    The height need not be known while drawing; ``finish`` sets it. Items carry a ``gid``, which becomes the
+    id of the element in the SVG.
+    """
+
+    def __init__(self, width: float) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.width = width
+        self.figure = Figure(figsize=(width / 72, 1))
+        FigureCanvasAgg(self.figure)
+        self._axes = self.figure.add_axes((0, 0, 1, 1))
+        self._axes.set_axis_off()
+        self._axes.set_xlim(0, width)
+        self._ids: dict[str, int] = {}
+
+    def _id(self, gid: str | None) -> str | None:
+        # An id may stand only once in a document: the second item of a name is name-2.
+        if gid is None:
+            return None
+        self._ids[gid] = self._ids.get(gid, 0) + 1
+        return gid if self._ids[gid] == 1 else f"{gid}-{self._ids[gid]}"
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = BODY,
+        colour: str = INK,
+        align: Align = "left",
+        weight: Weight = "normal",
+        gid: str | None = None,
+    ) -> None:
+        """Place one line of text with its baseline at ``y``; empty text places nothing."""
+        if not text:
+            return
+        # Placed by its left edge, from our own unhinted measure: alignment then does not depend on the backend.
+        shift = {"left": 0.0, "center": 0.5, "right": 1.0}[align] * extent(text, size, weight).width
+        self._axes.text(
+            x - shift,
+            y,
+            text,
+            fontsize=size,
+            color=colour,
+            ha="left",
+            va="baseline",
+            weight=weight,
+            gid=self._id(gid),
+        )
+
+    def line(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        *,
+        colour: str = INK,
+        width: float = 0.6,
+        dash: tuple[float, ...] | None = None,
+        gid: str | None = None,
+        z: float = 2.0,
+    ) -> None:
+        """Draw a straight line between two points."""
+        (x0, y0), (x1, y1) = start, end
+        style = "-" if dash is None else (0, dash)
+        self._axes.plot([x0, x1], [y0, y1], color=colour, lw=width, ls=style, gid=self._id(gid), zorder=z)
+
+    def curve(
+        self,
+        x: Sequence[float],
+        y: Sequence[float],
+        *,
+        colour: str,
+        width: float = 1.2,
+        dash: tuple[float, ...] | None = None,
+        gid: str | None = None,
+    ) -> None:
+        """Draw a line through points."""
+        style = "-" if dash is None else (0, dash)
+        self._axes.plot(
+            x, y, color=colour, lw=width, ls=style, gid=self._id(gid), zorder=2.5, solid_joinstyle="round"
+        )
+
+    def polygon(
+        self,
+        corners: Sequence[tuple[float, float]],
+        *,
+        fill: str,
+        edge: str | None = None,
+        width: float = 0.8,
+        gid: str | None = None,
+        z: float = 3.0,
+    ) -> None:
+        """Draw a closed polygon, with an outline where ``edge`` names its colour."""
+        from matplotlib.patches import Polygon
+
+        patch = Polygon(corners, closed=True, facecolor=fill, zorder=z, gid=self._id(gid), joinstyle="miter")
+        patch.set_edgecolor(edge or "none")
+        patch.set_linewidth(width if edge else 0.0)
+        self._axes.add_patch(patch)
+
+    def marker(
+        self, x: float, y: float, size: float, *, shape: str, colour: str = INK, gid: str | None = None
+    ) -> None:
+        """Draw a filled marker whose width is ``size`` points (``shape`` as matplotlib names it)."""
+        self._axes.plot(
+            [x],
+            [y],
+            marker=shape,
+            markersize=size,
+            color=colour,
+            markeredgewidth=0,
+            ls="none",
+            gid=self._id(gid),
+            zorder=3,
+        )
+
+    def finish(self, height: float) -> Canvas:
+        """Cut the sheet at ``height`` points and return the figure."""
+        self.figure.set_size_inches(self.width / 72, height / 72)
+        self._axes.set_ylim(height, 0)
+        return self.figure

@@ -1,0 +1,255 @@
+"""The words and written numbers that the figures have in common; every number is read off a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+from k2meta.figures.text import legible
+from k2meta.numbers import MINUS, count, displayed, fixed, p_value, percent, places
+
+if TYPE_CHECKING:
+    from k2meta.analysis import Analysis, Spec
+    from k2meta.models.fit import Estimate, Fit, Prediction
+    from k2meta.types import Dropped, Effect
+
+MARKS: dict[str, str] = {
+    "a": "read as an abstract only",
+    "b": "secondary source",
+    "c": "rests on an assumption",
+}
+"""Footnote letters of a study, with their legend."""
+
+MEASURES: dict[str, str] = {"MD": "Mean difference", "SMD": "Standardised mean difference", "LOGRATIO": "Ratio"}
+
+REPORTED: dict[str, str] = {
+    "no_difference": "reported: no difference",
+    "favours_treatment": "reported: in favour of {treatment}",
+    "favours_control": "reported: in favour of {control}",
+    "not_seen": "result not seen",
+    "": "",
+}
+
+KINDS: dict[str, str] = {
+    "known_missing": "no number printed",
+    "not_poolable": "numbers printed, not poolable",
+    "open_query": "kept out by an open data query",
+}
+
+_SUPERSCRIPT = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+
+
+def written(value: float, decimals: int) -> str:
+    """Write a number as ``numbers.fixed`` does, and with a power of ten where digits would run on."""
+    if math.isfinite(value) and (abs(value) >= 1e7 or (decimals > 10 and value != 0)):
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", MINUS)
+    return fixed(value, decimals)
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Write a number to a number of significant digits, or as an integer where it has more before the point."""
+    if not math.isfinite(value) or value == 0:
+        return written(value, 0)
+    return written(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+
+
+def short(value: float, digits: int = 6) -> str:
+    """Write a round number without the zeros that would trail it."""
+    text = significant(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
+
+
+def shown(measure: str, value: float) -> float:
+    """Return a value on the scale people read; a ratio too large for a float is infinite."""
+    try:
+        return displayed(measure, value)
+    except OverflowError:
+        return math.inf
+
+
+def decimals(analysis: Analysis) -> int:
+    """Return the decimals of every effect of an analysis: one rule for all rows of a figure."""
+    fit = lead(analysis)
+    if fit is not None:
+        return places(analysis.spec.measure, fit.mu.se)
+    if analysis.effects:
+        return places(analysis.spec.measure, math.sqrt(analysis.effects[0].vi))
+    return 2
+
+
+def lead(analysis: Analysis) -> Fit | None:
+    """Return the fit whose interval leads the answer, or ``None`` where nothing is pooled."""
+    return analysis.fits.get(analysis.lead)
+
+
+def first_fit(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
+    """Return the first fit that is wanted: the leading one, the one beside it, then the others."""
+    order = dict.fromkeys((analysis.lead, analysis.beside, *analysis.fits))
+    return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
+
+
+def bayesian(analysis: Analysis) -> Fit | None:
+    """Return the fit that carries an exact posterior, or ``None``."""
+    return first_fit(analysis, lambda fit: fit.posterior is not None)
+
+
+def frequentist(analysis: Analysis) -> Fit | None:
+    """Return the first fit that is not Bayesian, or ``None``."""
+    return first_fit(analysis, lambda fit: not is_bayesian(fit))
+
+
+def is_bayesian(fit: Fit) -> bool:
+    """Whether the intervals of a fit are credible intervals (an exact posterior, or samples with an R-hat)."""
+    return fit.posterior is not None or fit.diagnostics.rhat is not None
+
+
+def method(fit: Fit) -> tuple[str, str]:
+    """Split what a fit calls itself into the model and the way it was fitted, for a label of two lines."""
+    name, _, how = fit.method.replace("tau2", "τ²").partition(", ")
+    return name[:1].upper() + name[1:], how
+
+
+def interval_name(fit: Fit) -> str:
+    """Name the interval of a fit: ``95 % CI`` or ``95 % credible interval``."""
+    kind = "credible interval" if is_bayesian(fit) else "CI"
+    return f"{level(fit.mu.level)} {kind}"
+
+
+def level(share: float) -> str:
+    """Write the coverage of an interval."""
+    return percent(share, 0 if math.isclose(100 * share, round(100 * share)) else 1)
+
+
+def interval(measure: str, low: float, high: float, places: int) -> str:
+    """Write an interval on the scale people read."""
+    return f"{written(shown(measure, low), places)} to {written(shown(measure, high), places)}"
+
+
+def unit(spec: Spec) -> str:
+    """Return the unit that follows a number; a ratio and an SMD follow it with nothing."""
+    return f" {spec.unit}" if spec.measure == "MD" and spec.unit else ""
+
+
+def measure(spec: Spec) -> str:
+    """Name the effect measure with its unit."""
+    name = MEASURES[spec.measure]
+    if spec.measure == "LOGRATIO" and spec.unit not in ("", "ratio"):
+        return spec.unit[0].upper() + spec.unit[1:]
+    return f"{name}, {spec.unit}" if spec.measure == "MD" and spec.unit else name
+
+
+def direction(spec: Spec) -> str:
+    """Say in words which way the effect scale points."""
+    what = "ratio below 1" if spec.measure == "LOGRATIO" else "negative"
+    return f"{what} favours {spec.favours_low}"
+
+
+def arms(spec: Spec) -> tuple[str, str]:
+    """Return the names of the treatment and the control, as the favours labels use them."""
+    return (spec.favours_low, spec.favours_high) if spec.lower_is_better else (spec.favours_high, spec.favours_low)
+
+
+def trials(spec: Spec, k: int) -> str:
+    """Count the studies in words."""
+    noun = "trial" if spec.source == "trials" else "cohort"
+    return f"{count(k)} {noun}" + ("" if k == 1 else "s")
+
+
+def study_name(spec: Spec) -> str:
+    """Return the word for one study."""
+    return "Trial" if spec.source == "trials" else "Cohort"
+
+
+def probability(value: float) -> str:
+    """Write a probability to two decimals, never as zero or one."""
+    if value < 0.01:
+        return "< 0.01"
+    if value > 0.99:
+        return "> 0.99"
+    return f"= {fixed(value, 2)}"
+
+
+def marks(effect: Effect) -> str:
+    """Return the footnote letters of a study (see ``MARKS``)."""
+    found = "a" if effect.source_tier == "primary_abstract" else ""
+    found += "b" if effect.source_tier.startswith("secondary") else ""
+    return found + ("c" if effect.assumed else "")
+
+
+def study_bar(effect: Effect, coverage: float) -> tuple[float, float, float]:
+    """Return point and normal interval of one study on the scale of the analysis."""
+    half = NormalDist().inv_cdf(0.5 + coverage / 2) * math.sqrt(effect.vi)
+    return effect.yi, effect.yi - half, effect.yi + half
+
+
+def why_missing(spec: Spec, entry: Dropped) -> str:
+    """Say in a few words what a study without a poolable number reported."""
+    treatment, control = arms(spec)
+    words = REPORTED.get(entry.reported, "").format(treatment=treatment, control=control)
+    return "; ".join(part for part in (KINDS.get(entry.kind, entry.reason), words) if part)
+
+
+def estimate(spec: Spec, mu: Estimate, name: str, places: int) -> str:
+    """Write an estimate with its unit and interval."""
+    value = written(shown(spec.measure, mu.value), places)
+    return f"{value}{unit(spec)} ({name} {interval(spec.measure, mu.low, mu.high, places)})"
+
+
+def predicted(spec: Spec, prediction: Prediction, places: int) -> str:
+    """Write a prediction interval."""
+    return f"{level(prediction.level)} prediction interval " + interval(
+        spec.measure, prediction.low, prediction.high, places
+    )
+
+
+def summary(analysis: Analysis) -> str:
+    """Return the alternative text that all figures of an analysis share: k, estimate, interval, prediction."""
+    spec, k, fit = analysis.spec, analysis.k, lead(analysis)
+    parts = [f"{spec.title}: {trials(spec, k)}"]
+    if fit is not None:
+        name = ", ".join(part for part in method(fit) if part)
+        parts += [f"{name}: {estimate(spec, fit.mu, interval_name(fit), decimals(analysis))}"]
+        if fit.prediction is not None:
+            parts += [predicted(spec, fit.prediction, decimals(analysis))]
+        told = direction(spec)
+        parts += [told[0].upper() + told[1:]]
+    elif k == 0:
+        parts += ["No number can be pooled"]
+    else:
+        parts += ["Not pooled"]
+    if analysis.known_missing:
+        parts += [f"Measured, no poolable number: {trials(spec, len(analysis.known_missing))}"]
+    return ". ".join(parts) + "."
+
+
+def heterogeneity(analysis: Analysis) -> list[str]:
+    """Return one sentence on heterogeneity per kind of fit, frequentist first; none where nothing is pooled."""
+    if lead(analysis) is None:
+        return []
+    fit, bayes = frequentist(analysis), bayesian(analysis)
+    found = [_frequentist_heterogeneity(fit)] if fit is not None else []
+    if bayes is not None:
+        name, value = ("mean", bayes.tau.value) if bayes.tau.median is None else ("median", bayes.tau.median)
+        text = f"Bayesian τ: {name} {significant(value)}"
+        text += f" ({interval_name(bayes)} {_span(bayes.tau.low, bayes.tau.high)})"
+        prior = bayes.options.get("tau_prior")
+        found.append(legible(f"{text}; prior {prior}." if prior else f"{text}."))
+    return found
+
+
+def _frequentist_heterogeneity(fit: Fit) -> str:
+    tau2, q = fit.tau2, fit.q
+    text = f"Heterogeneity: τ = {significant(math.sqrt(tau2.value))}, τ² = {significant(tau2.value)}"
+    text += f" ({tau2.method}"
+    if tau2.low is not None and tau2.high is not None:
+        text += f"; {level(tau2.level)} CI {_span(tau2.low, tau2.high)}, {tau2.interval_method}"
+    text += f"); I² = {fixed(fit.i2, 0)} %; Q({q.df}) = {significant(q.value, 3)}"
+    text += f", {p_value(q.p)}" if q.p is not None else ""
+    return legible(f"{text}; k = {count(fit.k)}.")
+
+
+def _span(low: float, high: float) -> str:
+    return f"{significant(low)} to {significant(high)}"

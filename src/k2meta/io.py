@@ -1,0 +1,475 @@
+"""The only module that opens files: one ``read_`` and ``write_`` pair per type.
+
+Writing is whole or not at all: a temporary file beside the target is renamed over it. Text files are UTF-8 with
+LF; JSON has sorted keys and shortest-repr floats; nothing written depends on the clock.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from k2meta.analysis import Analysis, Comparison, LeftOut
+from k2meta.config import Config, Model, Spec, parse, problems
+from k2meta.models.fit import Fit
+from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MplFigure
+    from numpy.typing import NDArray
+
+YamlPath = tuple[str | int, ...]
+JOIN = " | "
+FORMULA = re.compile(r"^[=+\-@\t\r]")
+NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+
+
+class Records(msgspec.Struct, frozen=True):
+    """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns."""
+
+    outcomes: tuple[Outcome, ...]
+    trials: tuple[dict[str, str | float | None], ...]
+    records: tuple[Record, ...]
+    queries: tuple[Query, ...]
+    columns: tuple[str, ...]
+
+
+# ---------------------------------------------------------------- text, JSON, YAML
+
+
+def _fail(file: str, what: str, fix: str, **place: Any) -> ProjectError:
+    return ProjectError((Problem(file=file, what=what, fix=fix, **place),))
+
+
+def read_text(path: Path, file: str | None = None) -> str:
+    """Return the text of a UTF-8 file (BOM allowed).
+
+    Raises
+    ------
+    ProjectError
+        Missing, empty, not UTF-8 (with the line of the first bad byte), or holding a NUL byte.
+    """
+    name = file or path.name
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise _fail(name, "the file is missing", f"create {name}, or run in the folder that holds it") from None
+    except IsADirectoryError:
+        raise _fail(name, "is a folder, not a file", f"put a file named {name} there") from None
+    if b"\0" in raw:
+        row = raw[: raw.index(b"\0")].count(b"\n") + 1
+        raise _fail(
+            name, "holds a NUL byte: not a text file", "save it as plain UTF-8 text (CSV, not XLSX)", row=row
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = raw[: error.start].count(b"\n") + 1
+        byte = f"0x{raw[error.start]:02x}"
+        what = f"byte {byte} is not UTF-8 (the file may be Windows-1252 or Latin-1)"
+        raise _fail(name, what, "save it as UTF-8: in a spreadsheet choose 'CSV UTF-8'", row=row) from None
+    if not text.strip():
+        raise _fail(name, "the file is empty", "put its header row and at least one row into it, or remove it")
+    return text
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, raw: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path, file: str | None = None) -> Any:
+    """Return parsed JSON; a syntax error is a `ProjectError` with its line."""
+    name = file or path.name
+    try:
+        return json.loads(read_text(path, name))
+    except json.JSONDecodeError as error:
+        raise _fail(name, f"is not JSON: {error.msg}", "mend the syntax at this line", row=error.lineno) from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON of plain values, dataclasses and structs: sorted keys, indented, final newline.
+
+    Numbers that JSON lacks are written as the strings ``"nan"``, ``"inf"`` and ``"-inf"``.
+    """
+    plain = _spelled_out(msgspec.to_builtins(value))
+    write_text(path, json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _spelled_out(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, dict):
+        return {key: _spelled_out(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spelled_out(item) for item in value]
+    return value
+
+
+def read_yaml(path: Path, file: str | None = None) -> tuple[Any, dict[YamlPath, int]]:
+    """Return parsed YAML and the line of every key and item.
+
+    Raises
+    ------
+    ProjectError
+        Bad syntax or a duplicate key, each with its line.
+    """
+    import yaml
+
+    name = file or path.name
+    text = read_text(path, name)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: dict[YamlPath, int] = {}
+        duplicates: list[Problem] = []
+        if root is not None:
+            _walk_yaml(root, (), lines, duplicates, name)
+        if duplicates:
+            raise ProjectError(tuple(duplicates))
+        return yaml.safe_load(text), lines
+    except yaml.MarkedYAMLError as error:
+        row = error.problem_mark.line + 1 if error.problem_mark else None
+        what = f"is not YAML: {error.problem or error.context}"
+        raise _fail(name, what, "mend the indentation or the quotes at this line", row=row) from None
+    except yaml.YAMLError as error:
+        raise _fail(name, f"is not YAML: {error}", "mend the syntax") from None
+
+
+def _walk_yaml(
+    node: Any,
+    path: tuple[str | int, ...],
+    lines: dict[YamlPath, int],
+    found: list[Problem],
+    file: str,
+) -> None:
+    import yaml
+
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            row = key.start_mark.line + 1
+            if key.value in seen:
+                what = f"the key {key.value!r} stands twice (first in line {seen[key.value]})"
+                found.append(Problem(file, what, "keep one of the two", row, key.value))
+            seen[key.value] = row
+            _walk_yaml(value, (*path, key.value), lines, found, file)
+            lines[(*path, key.value)] = row
+    elif isinstance(node, yaml.SequenceNode):
+        for i, item in enumerate(node.value):
+            _walk_yaml(item, (*path, i), lines, found, file)
+
+
+# ---------------------------------------------------------------- settings
+
+
+def checked_settings(settings: Mapping[str, Any], path: Path) -> None:
+    """Raise every problem of merged settings, with lines of the project's own file."""
+    _, lines = read_yaml(path, f"config/{path.name}")
+    found = problems(settings, file=f"config/{path.name}", lines=lines)
+    if found:
+        raise ProjectError(found)
+
+
+def read_settings(path: Path) -> Config:
+    """Return the settings of a project's own file, raising every problem with its line."""
+    settings, _ = read_yaml(path, f"config/{path.name}")
+    checked_settings(settings, path)
+    return parse(settings)
+
+
+def read_config(path: Path) -> Config:
+    """Return the merged settings that a run was started with."""
+    return parse(read_json(path))
+
+
+def write_config(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write merged settings; an unchanged file is left alone, so that nothing is rebuilt for it."""
+    raw = json.dumps(settings, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if not path.exists() or path.read_text("utf-8") != raw:
+        write_text(path, raw)
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def read_table(path: Path, file: str | None = None) -> Table:
+    """Return a CSV file as text.
+
+    Raises
+    ------
+    ProjectError
+        What `read_text` refuses, semicolons for commas, a duplicated or blank header, rows of another length.
+    """
+    name = file or path.name
+    text = read_text(path, name)
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        fix = "quote cells that hold a comma, a quote or a line break"
+        raise _fail(name, f"is not CSV: {error}", fix) from None
+    while not any(rows[-1]):
+        rows.pop()
+    header = [cell.strip() for cell in rows[0]]
+    found = list(_header_problems(name, header))
+    for i, row in enumerate(rows[1:], start=2):
+        if not any(row):
+            found.append(Problem(name, "is blank", "delete the row", row=i))
+        elif len(row) != len(header):
+            what = f"has {len(row)} cells, the header has {len(header)}"
+            fix = "quote a cell that holds a comma, or add the missing commas"
+            found.append(Problem(name, what, fix, row=i))
+    if found:
+        raise ProjectError(tuple(found))
+    body = (dict(zip(header, (cell.strip() for cell in row), strict=True)) for row in rows[1:])
+    return Table(name, tuple(header), tuple(body))
+
+
+def _header_problems(name: str, header: Sequence[str]) -> Iterable[Problem]:
+    if len(header) == 1 and ";" in header[0]:
+        yield Problem(
+            name, "columns are separated by semicolons", "save it with commas (and decimal points)", row=1
+        )
+        return
+    for i, column in enumerate(header, start=1):
+        if not column:
+            yield Problem(name, f"column {i} has no name", "name it, or delete the column", row=1)
+        elif column in header[: i - 1]:
+            yield Problem(name, f"the column {column!r} stands twice", "keep one of the two", row=1, column=column)
+
+
+def spreadsheet_safe(cell: object) -> str:
+    """Return the text of a cell that no spreadsheet will run as a formula (numbers are left alone)."""
+    text = "" if cell is None else (repr(cell) if isinstance(cell, float) else str(cell))
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.match(text) else text
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file for people and spreadsheets: full precision, formulas neutralised."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([spreadsheet_safe(column) for column in columns])
+    writer.writerows([spreadsheet_safe(cell) for cell in row] for row in rows)
+    write_text(path, buffer.getvalue())
+
+
+def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
+    """Return the tables of a project's ``data/`` and its dictionary, raising every unreadable file at once."""
+    tables: dict[str, Table] = {}
+    found: list[Problem] = []
+    dictionary: Any = {}
+    for name in ("trials", "extractions", "outcomes", "cohorts", "queries", "claims"):
+        path = folder / "data" / f"{name}.csv"
+        if name in ("trials", "extractions", "outcomes") or path.exists():
+            try:
+                tables[name] = read_table(path, f"data/{name}.csv")
+            except ProjectError as error:
+                found.extend(error.problems)
+    try:
+        dictionary = read_json(folder / "data" / "datapackage.json", "data/datapackage.json")
+    except ProjectError as error:
+        found.extend(error.problems)
+    if found:
+        raise ProjectError(tuple(found))
+    return tables, dictionary
+
+
+def read_inputs(folder: Path) -> dict[str, bytes]:
+    """Return the content of every data file of a project, by its name relative to the project."""
+    paths = sorted(path for path in (folder / "data").iterdir() if path.suffix in {".csv", ".json", ".bib"})
+    return {f"data/{path.name}": path.read_bytes() for path in paths}
+
+
+def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
+    """Return the entries of a BibTeX file: ``key``, ``kind`` and its fields; none when the file is missing."""
+    if not path.exists():
+        return ()
+    from pybtex.database import BibliographyDataError
+    from pybtex.database.input.bibtex import Parser
+    from pybtex.scanner import PybtexSyntaxError
+
+    name = f"data/{path.name}"
+    try:
+        entries = Parser(encoding="utf-8").parse_string(read_text(path, name)).entries
+    except (PybtexSyntaxError, BibliographyDataError) as error:
+        raise _fail(name, f"is not BibTeX: {error}", "mend this entry") from None
+    return tuple(
+        {
+            "key": key,
+            "kind": entry.type,
+            **{field.lower(): value for field, value in entry.fields.items()},
+            "author": " and ".join(str(person) for person in entry.persons.get("author", [])),
+        }
+        for key, entry in entries.items()
+    )
+
+
+# ---------------------------------------------------------------- stages
+
+
+def _decode[T](path: Path, kind: type[T]) -> T:
+    return msgspec.json.decode(path.read_bytes(), type=kind, strict=kind is Records)
+
+
+def read_records(path: Path) -> Records:
+    """Return the records stage."""
+    return _decode(path, Records)
+
+
+def write_records(path: Path, records: Records) -> None:
+    """Write the records stage."""
+    write_json(path, records)
+
+
+EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__)
+
+
+def read_effects(path: Path) -> tuple[Effect, ...]:
+    """Return the effects table of one analysis."""
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            plain: dict[str, Any] = {name: row[name] or None for name in EFFECT_COLUMNS}
+            for name in ("derivation", "assumptions"):
+                plain[name] = row[name].split(JOIN) if row[name] else []
+            for name in EFFECT_COLUMNS:
+                if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
+                    plain[name] = ""
+            rows.append(msgspec.convert(plain, Effect, strict=False))
+    return tuple(rows)
+
+
+def write_effects(path: Path, effects: Sequence[Effect]) -> None:
+    """Write the effects table of one analysis: one row per trial."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*EFFECT_COLUMNS, "assumed"])
+    for effect in effects:
+        cells = [getattr(effect, name) for name in EFFECT_COLUMNS]
+        text = [JOIN.join(cell) if isinstance(cell, tuple) else _plain(cell) for cell in cells]
+        writer.writerow([*text, str(effect.assumed).lower()])
+    write_text(path, buffer.getvalue())
+
+
+def _plain(cell: object) -> str:
+    return "" if cell is None else repr(cell) if isinstance(cell, float) else str(cell)
+
+
+def read_dropped(path: Path) -> tuple[Dropped, ...]:
+    """Return the records that are not in the pool of one analysis."""
+    return _decode(path, tuple[Dropped, ...])
+
+
+def write_dropped(path: Path, dropped: Sequence[Dropped]) -> None:
+    """Write the records that are not in the pool of one analysis, each with its reason."""
+    write_json(path, dropped)
+
+
+def read_fit(path: Path) -> Fit | None:
+    """Return a fit; ``None`` stands for *fewer than two trials: not pooled*."""
+    return msgspec.json.decode(path.read_bytes(), type=Fit | None, strict=False)
+
+
+def write_fit(path: Path, fit: Fit | None) -> None:
+    """Write a fit, or ``null`` where nothing was pooled."""
+    write_json(path, fit)
+
+
+def read_left_out(path: Path) -> tuple[LeftOut, ...]:
+    """Return the leave-one-out estimates of one analysis."""
+    return _decode(path, tuple[LeftOut, ...])
+
+
+def write_left_out(path: Path, rows: Sequence[LeftOut]) -> None:
+    """Write the leave-one-out estimates of one analysis."""
+    write_json(path, rows)
+
+
+def read_comparisons(path: Path) -> tuple[Comparison, ...]:
+    """Return the numbers of one analysis recomputed by a second engine."""
+    return _decode(path, tuple[Comparison, ...])
+
+
+def write_comparisons(path: Path, rows: Sequence[Comparison]) -> None:
+    """Write the numbers of one analysis recomputed by a second engine."""
+    write_json(path, rows)
+
+
+def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
+    """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name in sorted(draws):
+            file.create_dataset(name, data=draws[name], compression="gzip", track_times=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_draws(path: Path) -> dict[str, NDArray[Any]]:
+    """Return posterior draws by parameter."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return {name: file[name][()] for name in file}
+
+
+def write_figure(stem: Path, figure: MplFigure, metadata: Mapping[str, Mapping[str, None]]) -> None:
+    """Write a matplotlib figure as SVG and PNG, without producer or date."""
+    for kind in ("svg", "png"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=dict(metadata[kind]), dpi=200)
+        write_bytes(stem.with_suffix(f".{kind}"), buffer.getvalue())
+
+
+def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Query]) -> Analysis:
+    """Return everything known about one analysis from the files of the earlier stages."""
+    effects = read_effects(results / "effects" / f"{spec.id}.csv")
+    fits = {model.id: read_fit(_fit_path(results, spec, model)) for model in config.models}
+    lead, beside = config.lead.of(len(effects))
+    checks = results / "sensitivity" / spec.id
+    has = set(config.sensitivity)
+    return Analysis(
+        spec=spec,
+        effects=effects,
+        dropped=read_dropped(results / "effects" / f"{spec.id}.dropped.json"),
+        queries=tuple(query for query in queries if _concerns(query, spec)),
+        fits={name: fit for name, fit in fits.items() if fit is not None},
+        lead=lead,
+        beside=beside,
+        leave_one_out=read_left_out(checks / "leave_one_out.json") if "leave_one_out" in has else (),
+        comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
+    )
+
+
+def _fit_path(results: Path, spec: Spec, model: Model) -> Path:
+    return results / "fits" / spec.id / f"{model.id}.json"
+
+
+def _concerns(query: Query, spec: Spec) -> bool:
+    return any(query.extraction_id.startswith(f"{query.study_id}-{outcome}-") for outcome in spec.outcomes)

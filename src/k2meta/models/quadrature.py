@@ -1,0 +1,214 @@
+"""Adaptive Gauss-Legendre quadrature over tau >= 0, whatever the scales of prior and likelihood.
+
+With tau = unit * sinh(x) the half line is linear near zero and logarithmic far out, so that structure on any scale
+above ``unit`` has a width of order one in x. Panels are halved until the integrals agree with those over their
+halves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2meta.models.inputs import Vector
+from k2meta.models.roots import EPS, bracketed_roots
+
+NODES = 16
+"""Gauss-Legendre nodes of one panel."""
+
+AGREEMENT = 1e-11
+"""Largest difference between a panel and its halves, as a share of the whole integral."""
+
+DEPTH = 40
+"""Most halvings of one panel; a smooth density needs fewer than ten."""
+
+MOST_PANELS = 2000
+"""Panels under refinement at which to give up: the density is then not smooth at any scale."""
+
+REACH = 240.0
+"""Largest x searched: tau up to e^240 units, whose square still is a finite number."""
+
+NEGLIGIBLE = 42.0
+"""Log ratio to the peak below which an integrand is left out; e^-42 is below 1e-18."""
+
+LogDensity = Callable[[Vector], Vector]
+Integrands = Callable[[Vector], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLine:
+    """A density on tau >= 0 with its panels.
+
+    Attributes
+    ----------
+    unit : float
+        Unit of the map tau = unit sinh(x).
+    low, high : ndarray, shape (P,)
+        Ends of the panels in x, increasing and adjacent.
+    tau, weight, density : ndarray, shape (P * NODES,)
+        Nodes, their probabilities (summing to one) and the normalised density.
+    log_total : float
+        Log of the integral of the unnormalised density.
+    log_density : callable
+        The unnormalised log density of tau.
+    levels : int
+        Rounds of halving.
+    converged : bool
+        Whether every panel agrees with its halves.
+    """
+
+    unit: float
+    low: Vector
+    high: Vector
+    tau: Vector
+    weight: Vector
+    density: Vector
+    log_total: float
+    log_density: LogDensity
+    levels: int
+    converged: bool
+
+    def pdf(self, tau: Vector) -> Vector:
+        """Return the normalised density, shape (n,)."""
+        result: Vector = np.exp(self.log_density(tau) - self.log_total)
+        return result
+
+    def quantile(self, p: Vector) -> Vector:
+        """Return quantiles of tau, shape (n,): whole panels are summed and the last one is integrated in part."""
+        mass = self.weight.reshape(-1, NODES).sum(axis=1)
+        above = np.cumsum(mass)
+        i = np.minimum(np.searchsorted(above, p), len(mass) - 1)
+        left, right = self.low[i], self.high[i]
+        # A panel's own sum and its partial integrals agree to about AGREEMENT; within that the end is the root.
+        wanted = np.clip(p - (above[i] - mass[i]), 0.0, mass[i])
+
+        def excess(x: Vector) -> Vector:
+            nodes, factor = _panel_nodes(left, x)
+            tau = self.unit * np.sinh(nodes)
+            density = self.pdf(tau.ravel()).reshape(tau.shape)
+            return (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1) - wanted
+
+        return self.unit * np.sinh(bracketed_roots(excess, left, right, 1e-14 * right))
+
+
+def integrate_half_line(
+    log_density: LogDensity, integrands: Integrands, unit: float, *, upper: float | None, power: int
+) -> HalfLine:
+    """Return the quadrature of a density on the half line.
+
+    Parameters
+    ----------
+    log_density : callable
+        Unnormalised log density of tau, shape (n,) to (n,); continuous up to ``upper``.
+    integrands : callable
+        Factors, shape (n,) to (q, n), whose expectations must be accurate besides the total.
+    unit : float
+        A scale below which the density is smooth.
+    upper : float or None
+        End of the support, ``None`` for infinity.
+    power : int
+        Largest power of tau among the factors: how far out the tail still counts.
+    """
+    end = REACH if upper is None else min(REACH, math.asinh(upper / unit))
+
+    def tau_at(x: NDArray[np.float64]) -> Vector:
+        return np.minimum(unit * np.sinh(x.ravel()), math.inf if upper is None else upper)
+
+    def height(x: Vector) -> Vector:
+        return np.asarray(log_density(tau_at(x)) + np.log(np.cosh(x)))
+
+    edges, peak = _edges(height, end, power)
+
+    def values(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+        mass = np.exp(height(nodes.ravel()) - peak)
+        stacked = np.vstack([mass, mass * integrands(tau_at(nodes))])
+        return stacked.reshape(-1, *nodes.shape)
+
+    # A log density far from zero is known to so many digits and no more: asking for better would never end.
+    agreement = AGREEMENT + 32.0 * EPS * abs(peak)
+    low, high, levels, converged = _adapted(values, edges, agreement)
+    nodes, factor = _panel_nodes(low, high)
+    tau = tau_at(nodes)
+    mass = factor.ravel() * np.exp(height(nodes.ravel()) - peak)
+    total = float(mass.sum())
+    log_total = peak + math.log(total) + math.log(unit)
+    density = np.exp(log_density(tau) - log_total)
+    return HalfLine(unit, low, high, tau, mass / total, density, log_total, log_density, levels, converged)
+
+
+def _edges(height: LogDensity, end: float, power: int) -> tuple[Vector, float]:
+    """Return first panels, narrowing towards the peak until it cannot hide between their nodes, and its height."""
+    x = np.linspace(0.0, end, 4 * math.ceil(end) + 33)
+    found = height(x)
+    best = int(np.argmax(found))
+    top, peak = float(x[best]), float(found[best])
+    width = float(x[1])
+    while width > 1e-14 * (1.0 + top):
+        near = np.linspace(max(0.0, top - width), min(end, top + width), 33)
+        closer = height(near)
+        # Wide peaks need no more than the height of the grid to a factor of e.
+        if float(closer.max()) - peak < 1.0 and closer[[0, -1]].min() > peak - 2.0:
+            break
+        top, peak = float(near[np.argmax(closer)]), max(peak, float(closer.max()))
+        width /= 8.0
+    tail = found + power * np.log(np.maximum(np.sinh(x), 1.0))
+    seen = (found > peak - NEGLIGIBLE) | (tail > tail.max() - NEGLIGIBLE) | (np.arange(len(x)) == best)
+    stop = float(x[min(int(np.flatnonzero(seen)[-1]) + 1, len(x) - 1)])
+    steps = 0.5 ** np.arange(60)
+    steps = steps[steps >= width]
+    edges = np.concatenate([np.linspace(0.0, stop, 1 + math.ceil(stop)), top - steps, top + steps, [top]])
+    return np.unique(edges[(edges >= 0.0) & (edges <= stop)]), peak
+
+
+def _adapted(
+    values: Callable[[NDArray[np.float64]], NDArray[np.float64]], edges: Vector, agreement: float
+) -> tuple[Vector, Vector, int, bool]:
+    low, high = edges[:-1], edges[1:]
+    whole, size = _integrals(values, low, high)
+    scale = size.sum(axis=1)
+    kept_low, kept_high = [], []
+    levels = 0
+    while True:
+        levels += 1
+        middle = 0.5 * (low + high)
+        halves_low = np.column_stack([low, middle]).ravel()
+        halves_high = np.column_stack([middle, high]).ravel()
+        halves, _ = _integrals(values, halves_low, halves_high)
+        error = np.abs(halves.reshape(len(whole), -1, 2).sum(axis=2) - whole)
+        good = np.all(error <= agreement * scale[:, None], axis=0)
+        kept_low.append(low[good])
+        kept_high.append(high[good])
+        if good.all() or levels == DEPTH or low.size > MOST_PANELS:
+            break
+        again = np.repeat(~good, 2)
+        low, high, whole = halves_low[again], halves_high[again], halves[:, again]
+    # Panels that never agreed are kept as their halves; the caller is told.
+    all_low = np.concatenate([*kept_low, halves_low[np.repeat(~good, 2)]])
+    all_high = np.concatenate([*kept_high, halves_high[np.repeat(~good, 2)]])
+    order = np.argsort(all_low)
+    return all_low[order], all_high[order], levels, bool(good.all())
+
+
+def _integrals(
+    values: Callable[[NDArray[np.float64]], NDArray[np.float64]], low: Vector, high: Vector
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    nodes, factor = _panel_nodes(low, high)
+    integrand = values(nodes)
+    return (factor * integrand).sum(axis=2), (factor * np.abs(integrand)).sum(axis=2)
+
+
+def _panel_nodes(low: Vector, high: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    node, weight = _gauss_legendre()
+    half = 0.5 * (high - low)
+    return (0.5 * (low + high))[:, None] + half[:, None] * node, half[:, None] * weight
+
+
+@cache
+def _gauss_legendre() -> tuple[Vector, Vector]:
+    node, weight = np.polynomial.legendre.leggauss(NODES)
+    return node, weight

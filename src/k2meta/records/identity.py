@@ -1,0 +1,114 @@
+"""Who was studied and where the numbers stand: C15, C26, C27."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from k2meta.records.printed import read_printed
+from k2meta.records.view import Finding, Project, View
+
+_RESULT = re.compile(
+    r"(baseline|follow|change)_.*|diff_(estimate|se|ci_low|ci_high)|p_value|statistic"
+    r"|(n|events|total|percent)_(treat|ctrl|total)"
+)
+_COMPARED = re.compile(r"(baseline|follow|change)_.*|diff_(estimate|se|ci_low|ci_high)|p_value|events_.*")
+_SAME_RESULT = ("study_id", "outcome", "timepoint_months", "units", "scale", "diff_measure")
+
+
+def trial_counted_twice(view: View, project: Project) -> tuple[Finding, ...]:
+    """C15: two rows of trials describe different people, unless report_of says otherwise."""
+    if view.text("report_of"):
+        return ()
+    found: list[str] = []
+    columns: dict[str, None] = {}
+    for other in project.trials:
+        shared = _shared(view.cells, other.cells) if other.row < view.row and not other.text("report_of") else {}
+        if shared:
+            found.append(
+                f"{other.id} (row {other.row}): same {', '.join(shared.values())}{_conflict(view, other)}"
+            )
+            columns |= dict.fromkeys(shared)
+    if not found:
+        return ()
+    evidence = f"{view.id} repeats {'; '.join(found)}"
+    first = found[0].split(" ", 1)[0]
+    fix = f"if both report the same participants, set report_of of {view.id} to {first}"
+    return (Finding(tuple(columns), evidence, fix),)
+
+
+def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns in which two trials share an identifier, with the identifier in words."""
+    shared = {}
+    for column, words in (("registration", "registration"), ("doi", "DOI"), ("pmid", "PMID")):
+        same = _identifiers(here.get(column, "")) & _identifiers(there.get(column, ""))
+        if same:
+            shared[column] = f"{words} {', '.join(sorted(same))}"
+    fingerprint = [
+        (_randomised(t), t.get("country"), t.get("dose_ug_per_day"), t.get("year")) for t in (here, there)
+    ]
+    if not shared and all(fingerprint[0]) and fingerprint[0] == fingerprint[1]:
+        n, country, dose, year = fingerprint[0]
+        shared["n_randomised_total"] = (
+            f"number randomised, country, dose and year ({n:g}, {country}, {dose}, {year})"
+        )
+    return shared
+
+
+def _identifiers(text: str) -> set[str]:
+    """Return the registration numbers, DOIs or PMIDs in a cell in one spelling."""
+    plain = re.sub(r"https?://(dx\.)?doi\.org/|doi:|pmid:?", " ", text.casefold())
+    return {part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5}
+
+
+def _randomised(trial: Mapping[str, str]) -> float | None:
+    numbers = [read_printed(trial.get(f"n_randomised_{arm}", "")) for arm in ("total", "treat", "ctrl")]
+    if numbers[0]:
+        return numbers[0].value
+    return numbers[1].value + numbers[2].value if numbers[1] and numbers[2] else None
+
+
+def _conflict(view: View, other: View) -> str:
+    """Say when the two rows also disagree on how many were randomised."""
+    here, there = _randomised(view.cells), _randomised(other.cells)
+    if here is None or there is None or here == there:
+        return ""
+    return f"; and they disagree on the number randomised, {there:g} against {here:g}"
+
+
+def number_without_source(view: View, project: Project) -> tuple[Finding, ...]:
+    """C26: every printed number names the place where it stands."""
+    if view.text("source_locator"):
+        return ()
+    columns = tuple(c for c in view.cells if _RESULT.fullmatch(c) and view.printed(c))
+    if not columns:
+        return ()
+    shown = ", ".join(f"{column} = {view.printed(column)}" for column in columns[:3])
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+    fix = "write the page, table or section into source_locator"
+    return (Finding(("source_locator", *columns), f"{shown}{more}, and source_locator is empty", fix),)
+
+
+def conflicts_with_primary(view: View, project: Project) -> tuple[Finding, ...]:
+    """C27: a secondary source prints the same number as the primary one, within rounding."""
+    if not view.text("source_tier").startswith("secondary"):
+        return ()
+    for other in project.rows(view.table):
+        if not other.text("source_tier").startswith("primary") or not _same_result(view, other):
+            continue
+        pairs = [(c, view.printed(c), other.printed(c)) for c in view.cells if _COMPARED.fullmatch(c)]
+        differing = [(c, a, b) for c, a, b in pairs if a and b and not a.interval.overlaps(b.interval)]
+        if differing:
+            words = ", ".join(f"{column}: {ours} here, {theirs} there" for column, ours, theirs in differing)
+            evidence = f"differs from the primary source ({other.id}, row {other.row}): {words}"
+            columns = tuple(column for column, _, _ in differing)
+            return (Finding(columns, evidence, "trust the primary source; check both pages"),)
+    return ()
+
+
+def _same_result(view: View, other: View) -> bool:
+    """Whether two rows report one result: same study, outcome, time, scale, and neither is a subgroup."""
+    roles = {view.text("role") or "main", other.text("role") or "main"}
+    same_role = len(roles) == 1 or roles <= {"main", "copy"}
+    same_people = view.text("analysis_set") == other.text("analysis_set") or roles <= {"main", "copy"}
+    return same_role and same_people and all(view.text(c) == other.text(c) for c in _SAME_RESULT)

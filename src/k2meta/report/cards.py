@@ -1,0 +1,407 @@
+"""View models: what the template prints, decided and worded before it is reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from k2meta.analysis import Analysis, Comparison
+from k2meta.models.fit import Fit
+from k2meta.numbers import fixed
+from k2meta.report import words
+from k2meta.report.types import FigureAsset
+from k2meta.tables import TableData
+from k2meta.tables.data_queries import STATUSES
+from k2meta.tables.left_out import KINDS
+from k2meta.tables.parts import (
+    ABSENT,
+    REPORTED,
+    TIERS,
+    bayesian,
+    is_sampled,
+    link,
+    marks,
+    missing,
+    significant,
+    text,
+    typeset,
+)
+from k2meta.tables.types import Value
+from k2meta.types import Cell, Dropped, Effect, Query
+
+READABLE = 100
+"""A figure of more rows than this is a curve: its points are in its file, not on the page."""
+
+_NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
+
+ASSOCIATION = "Observational: association, not effect"
+"""The label that every pool of cohorts carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The answer to one question on the first screen."""
+
+    id: str
+    title: str
+    question: str
+    word: str
+    line: str
+    sentence: str
+    strip: str
+    facts: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    label: str
+    headline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One pooled study: which of its results was used, and where that is printed."""
+
+    label: str
+    href: str
+    marks: str
+    used: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A note in the margin: a study that measured the outcome and is missing from the pool."""
+
+    name: str
+    href: str
+    where: str
+    text: str
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A data query: what it asks, by which rule, and what was decided."""
+
+    name: str
+    kind: str
+    text: str
+    lines: tuple[tuple[str, str], ...]
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure with the sentence it supports, and its rows in writing."""
+
+    src: str
+    alt: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether the sampled fit may stand beside the exact one, and by which numbers."""
+
+    failures: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything the report prints about one question below the first screen."""
+
+    card: Card
+    answer: str
+    caveat: str
+    scale_note: str
+    heterogeneity: tuple[str, ...]
+    posterior: tuple[str, ...]
+    gate: Gate | None
+    warnings: tuple[str, ...]
+    forest: Picture | None
+    prior_posterior: Picture | None
+    results: tuple[Result, ...]
+    set_aside: tuple[tuple[str, ...], ...]
+    missing: tuple[Absent, ...]
+    left_out: str
+    comparisons: tuple[tuple[str, ...], ...]
+    derivations: TableData
+    models: TableData
+    dropped: TableData
+    one_out: TableData
+
+
+# --- the first screen --------------------------------------------------------------------------------
+
+
+def card(analysis: Analysis, strip: str) -> Card:
+    """Word the card of a question."""
+    said, spec = words.verdict(analysis), analysis.spec
+    return Card(
+        id=spec.id,
+        title=spec.title,
+        question=spec.question,
+        word=said.word,
+        line=words.first_up(words.estimate_line(analysis)),
+        # A small card repeats the reason only where the word alone would say too much: with its caveat.
+        sentence=said.sentence if spec.headline or said.word in ("supported", "contradicted") else "",
+        strip=strip,
+        facts=_facts(analysis),
+        notes=tuple(filter(None, (words.dominance(analysis), words.few(analysis)))) if spec.headline else (),
+        label=ASSOCIATION if spec.source == "cohorts" else "",
+        headline=spec.headline,
+    )
+
+
+def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    name = words.noun(analysis.spec)
+    found = [
+        (f"{name.capitalize()}s and people", words.first_up(words.headcount(analysis))),
+        ("Measured but not printed", _unprinted(analysis)),
+    ]
+    if analysis.k:
+        found.append(("Weight", words.weight_sentence(analysis)))
+    return tuple(found)
+
+
+def _unprinted(analysis: Analysis) -> str:
+    kinds = [dropped.kind for dropped in missing(analysis)]
+    n, others = kinds.count("known_missing"), kinds.count("not_poolable")
+    said = f"{n} {words.noun(analysis.spec)}{'' if n == 1 else 's'}"
+    return f"{said}; {others} more printed, not poolable here" if others else said
+
+
+# --- which trials ------------------------------------------------------------------------------------
+
+
+def results(analysis: Analysis, outcomes: Mapping[str, str]) -> tuple[Result, ...]:
+    """Say for each pooled study which result was used and where it is printed."""
+    return tuple(_result(effect, outcomes) for effect in analysis.effects)
+
+
+def set_aside(analysis: Analysis, outcomes: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """Return the other results of the pooled studies: study, result, place, and why it was not taken."""
+    pooled = {effect.study_id for effect in analysis.effects}
+    return tuple(
+        (d.label, _outcome(d.outcome, outcomes), _source(d.source_locator, d.source_tier), typeset(d.reason))
+        for d in analysis.dropped
+        if d.study_id in pooled
+    )
+
+
+def _outcome(name: str, outcomes: Mapping[str, str]) -> str:
+    return outcomes.get(name) or name.replace("_", " ")
+
+
+def _result(effect: Effect, outcomes: Mapping[str, str]) -> Result:
+    used = _outcome(effect.outcome, outcomes)
+    if effect.months is not None:
+        used += f", {text(effect.months)} months"
+    return Result(
+        label=effect.label,
+        href=link(effect.source_url),
+        marks=marks(effect),
+        used=used,
+        source=_source(effect.source_locator, effect.source_tier),
+    )
+
+
+def _absent(dropped: Dropped) -> Absent:
+    people = "" if dropped.n_total is None else f"{text(dropped.n_total)} people"
+    said = REPORTED.get(dropped.reported, dropped.reported) if dropped.reported else ""
+    parts = (KINDS[dropped.kind] if dropped.kind == "open_query" else dropped.reason, said, people)
+    return Absent(
+        name=dropped.label,
+        href=link(dropped.source_url),
+        where=_source(dropped.source_locator, dropped.source_tier),
+        text=typeset("; ".join(filter(None, parts))) + ".",
+        flagged=dropped.kind == "open_query",
+    )
+
+
+def _source(locator: str, tier: str) -> str:
+    words_for_tier = TIERS.get(tier, tier)
+    return f"{locator} ({words_for_tier})" if locator else words_for_tier
+
+
+def trial_rows(
+    trials: Sequence[Mapping[str, Cell]], analyses: Sequence[Analysis]
+) -> tuple[tuple[Mapping[str, str], str], ...]:
+    """Return every trial as written cells with its link, and the questions whose pool it is in."""
+    pools: dict[str, list[str]] = {}
+    for analysis in analyses:
+        for effect in analysis.effects:
+            pools.setdefault(effect.study_id, []).append(analysis.spec.title)
+    return tuple((_trial(trial), "; ".join(pools.get(str(trial.get("study_id")), ()))) for trial in trials)
+
+
+def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
+    def cell(name: str) -> str:
+        return text(trial.get(name))
+
+    vitamer, dose = cell("vitamer"), trial.get("dose_ug_per_day")
+    return {
+        "label": cell("label") if trial.get("label") else cell("study_id"),
+        "href": trial_link(trial),
+        "design": cell("design"),
+        "population": cell("population"),
+        "intervention": vitamer if dose is None else f"{vitamer}, {text(dose)} µg a day",
+        "comparator": cell("comparator"),
+        "months": cell("duration_months"),
+        "people": _randomised(trial),
+    }
+
+
+def _randomised(trial: Mapping[str, Cell]) -> str:
+    total = trial.get("n_randomised_total")
+    arms = [trial.get("n_randomised_treat"), trial.get("n_randomised_ctrl")]
+    numbers = [n for n in arms if isinstance(n, float | int)]
+    if total is None and len(numbers) == 2:
+        total = numbers[0] + numbers[1]
+    return text(total)
+
+
+def trial_link(trial: Mapping[str, Cell]) -> str:
+    """Return the public page of a trial: its DOI, PubMed entry or registration, in that order."""
+    if trial.get("doi"):
+        return f"https://doi.org/{trial['doi']}"
+    if isinstance(pmid := trial.get("pmid"), str | float | int) and pmid:
+        return f"https://pubmed.ncbi.nlm.nih.gov/{text(pmid)}/" if isinstance(pmid, str) else _pubmed(pmid)
+    registration = str(trial.get("registration") or "")
+    return f"https://clinicaltrials.gov/study/{registration}" if registration.startswith("NCT") else ""
+
+
+def _pubmed(pmid: float) -> str:
+    return f"https://pubmed.ncbi.nlm.nih.gov/{int(pmid)}/"
+
+
+# --- data queries ------------------------------------------------------------------------------------
+
+
+def query_notes(queries: Sequence[Query]) -> tuple[Note, ...]:
+    """Write data queries as notes, in the order of the files."""
+    return tuple(_query(q) for q in sorted(queries, key=lambda q: (q.file, q.row, q.query_id)))
+
+
+def _query(query: Query) -> Note:
+    decision = query.reason if query.reason else "no decision yet"
+    who = f" ({query.by})" if query.by else ""
+    place = f"{query.file} row {query.row}" + (f", {', '.join(query.columns)}" if query.columns else "")
+    found = (
+        ("Rule", query.rule),
+        ("So far" if query.status == "open" else "Decided", f"{decision}{who}"),
+        ("Where", place),
+    )
+    return Note(
+        name=query.query_id,
+        kind=f"{query.severity}, {STATUSES[query.status]}",
+        text=typeset(query.evidence),
+        lines=tuple((label, typeset(value)) for label, value in found if value),
+        flagged=query.status == "open",
+    )
+
+
+# --- one question ------------------------------------------------------------------------------------
+
+
+def question(
+    analysis: Analysis,
+    strip: str,
+    figures: Mapping[tuple[str, str], FigureAsset],
+    tables: Mapping[str, TableData],
+    outcomes: Mapping[str, str],
+    failures: tuple[str, ...] | None,
+) -> Question:
+    """Gather everything about one question; ``failures`` are the sentences of the sampler's gate."""
+    name = analysis.spec.id
+    fits = tuple(fit for model in (analysis.lead, analysis.beside) if (fit := analysis.fits.get(model)))
+    return Question(
+        card=card(analysis, strip),
+        answer=words.behind(analysis),
+        caveat=analysis.spec.caveat,
+        scale_note=analysis.spec.scale_note,
+        heterogeneity=tuple(
+            filter(
+                None,
+                (
+                    words.lead_sentence(analysis),
+                    words.beside_sentence(analysis),
+                    words.few(analysis),
+                    words.heterogeneity(analysis),
+                    words.prediction(analysis),
+                ),
+            )
+        ),
+        posterior=words.posterior_sentences(analysis),
+        gate=gate(analysis, failures),
+        warnings=tuple(dict.fromkeys(typeset(warning) for fit in fits for warning in fit.warnings)),
+        forest=_picture(figures.get((name, "forest")), words.forest_caption(analysis)),
+        prior_posterior=_picture(figures.get((name, "prior_posterior")), words.posterior_caption(analysis)),
+        results=results(analysis, outcomes),
+        set_aside=set_aside(analysis, outcomes),
+        missing=tuple(_absent(dropped) for dropped in missing(analysis)),
+        left_out=words.left_out_sentence(analysis),
+        comparisons=tuple(_comparison(row) for row in analysis.comparisons),
+        derivations=tables["effects"].where("analysis", name).hiding("analysis"),
+        models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
+        dropped=tables["left_out"].where("analysis", name).hiding("analysis"),
+        one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
+    )
+
+
+def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
+    if asset is None:
+        return None
+    points = len(asset.rows) if len(asset.rows) > READABLE else 0
+    rows = tuple(tuple(_cell(value) for value in row) for row in asset.rows[: 0 if points else READABLE])
+    return Picture(asset.data_uri, asset.alt, asset.caption or finding, asset.columns, rows, points)
+
+
+def _cell(value: Value) -> str:
+    """Write a cell of a figure's data, which may have come as a number or as the text of one."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    return significant(value, 4) if isinstance(value, float) else text(value)
+
+
+def _comparison(row: Comparison) -> tuple[str, ...]:
+    agrees = "agrees" if row.agrees else "differs"
+    return (row.quantity, significant(row.ours), significant(row.other), row.engine, agrees, row.note or ABSENT)
+
+
+def gate(analysis: Analysis, failures: tuple[str, ...] | None) -> Gate | None:
+    """Word the gate of a sampled fit; ``None`` where nothing was sampled and nothing failed.
+
+    A sampled fit whose gate was not run counts as failed: silence is no diagnosis.
+    """
+    sampled = next((fit for fit in analysis.fits.values() if is_sampled(fit)), None)
+    if sampled is None:
+        return Gate(failures, "") if failures else None
+    if failures is None:
+        failures = ("The diagnostics gate was not run for the sampled fit.",)
+    return Gate(failures, _sampled(analysis, sampled))
+
+
+def _sampled(analysis: Analysis, fit: Fit) -> str:
+    exact, digits, found = bayesian(analysis), words.sampled_digits(fit), fit.diagnostics
+    parts = []
+    if digits is not None:
+        parts.append(f"The sampled posterior mean is {digits[0]} (Monte Carlo standard error {digits[1]})")
+        if exact is not None and found.mcse_mu is not None:
+            apart = abs(fit.mu.value - exact.mu.value) / found.mcse_mu
+            parts.append(f"{significant(apart, 2)} of these errors from the exact one")
+    numbers = [
+        f"{name} {fixed(value, decimals)}"
+        for name, value, decimals in (
+            ("R-hat", found.rhat, 3),
+            ("bulk ESS", found.ess_bulk, 0),
+            ("tail ESS", found.ess_tail, 0),
+            ("divergences", found.divergences, 0),
+            ("E-BFMI", found.ebfmi, 2),
+        )
+        if value is not None
+    ]
+    return "; ".join(filter(None, (", ".join(parts), ", ".join(numbers)))) + "."

@@ -1,0 +1,57 @@
+"""What the report needs besides the analyses."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+
+from k2meta.report.svg import compact
+from k2meta.tables.types import Value
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewMeta:
+    """What the review says about itself.
+
+    Attributes
+    ----------
+    title, version : str
+        Of the review, not of the software.
+    data_date : str
+        The day up to which the data were read, as text.
+    question_lead : str
+        The sentence above the answers: who was studied, what was compared.
+    limits : tuple of str
+        What the review is not, one sentence each.
+    search_note : str
+        How the trials were found, in one or two sentences.
+    authors : tuple of str
+        Names in printing order.
+    """
+
+    title: str
+    version: str
+    data_date: str
+    question_lead: str
+    limits: tuple[str, ...]
+    search_note: str
+    authors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureAsset:
+    """A drawn figure: SVG text, alternative text, and the rows it was drawn from.
+
+    ``caption`` states the finding; where it is empty the report writes one from the analysis.
+    """
+
+    svg: str
+    alt: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Value, ...], ...] = ()
+    caption: str = ""
+
+    @property
+    def data_uri(self) -> str:
+        """The figure as an image source that needs no request, written compactly."""
+        return f"data:image/svg+xml;base64,{b64encode(compact(self.svg).encode()).decode()}"

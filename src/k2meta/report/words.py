@@ -1,0 +1,439 @@
+"""Analysis to sentences: the verdict, the answer, and what stands beside each figure.
+
+Every number goes through ``k2meta.numbers``; ratios are pooled on the log scale and written as ratios.
+Words never say more than the interval does; ``k2meta.report.language`` checks them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from k2meta.analysis import Analysis, LeftOut, Line, Spec
+from k2meta.models.fit import Estimate, Fit
+from k2meta.numbers import count, displayed, fixed, interval, p_value, percent, places
+from k2meta.tables.parts import (
+    bayesian,
+    frequentist,
+    held_back,
+    people,
+    significant,
+    study_interval,
+    text,
+    typeset,
+    unprinted,
+    weight_shares,
+    weights,
+)
+
+FEW = 3
+"""Up to this many studies the Bayesian interval leads."""
+
+Side = Literal["benefit", "harm", "neither"]
+
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer in a word, and the sentence that says what the word rests on."""
+
+    word: str
+    sentence: str
+
+
+# --- small words -------------------------------------------------------------------------------------
+
+
+def number_word(n: int) -> str:
+    """Write a count in words up to ten."""
+    return _SMALL[n] if n < len(_SMALL) else count(n)
+
+
+def studies(spec: Spec, n: int) -> str:
+    """Name what was pooled: trials, randomised trials or cohorts, in the right number."""
+    if spec.source == "cohorts":
+        noun = "cohort"
+    else:
+        noun = "randomised trial" if tuple(spec.where.get("design_class", ())) == ("rct",) else "trial"
+    return f"{number_word(n)} {noun}" + ("" if n == 1 else "s")
+
+
+def noun(spec: Spec) -> str:
+    """Name one study of the question."""
+    return "cohort" if spec.source == "cohorts" else "trial"
+
+
+def _thing(spec: Spec) -> str:
+    return "association" if spec.source == "cohorts" else "effect"
+
+
+def amount(spec: Spec, value: float, decimals: int) -> str:
+    """Write a value of the analysis scale with its unit, as people read it."""
+    number = fixed(displayed(spec.measure, value), decimals)
+    if spec.measure == "LOGRATIO":
+        return f"{spec.unit or 'ratio'} {number}"
+    return f"{number} {spec.unit}".rstrip()
+
+
+def limits(spec: Spec, low: float, high: float, decimals: int) -> str:
+    """Write an interval on the scale people read, without unit."""
+    return interval(displayed(spec.measure, low), displayed(spec.measure, high), decimals)
+
+
+def interval_name(fit: Fit) -> str:
+    """Name the interval of a fit: confidence, or credible where it comes from a posterior."""
+    return f"{percent(fit.mu.level)} {'CrI' if fit.posterior is not None else 'CI'}"
+
+
+def side(spec: Spec, low: float, high: float) -> Side:
+    """Say on which side of zero (a ratio of one) an interval lies as a whole."""
+    if low <= 0 <= high:
+        return "neither"
+    return "benefit" if (high < 0) == spec.lower_is_better else "harm"
+
+
+def zero(spec: Spec) -> str:
+    """Name the value that means no difference, as people read it."""
+    return "a ratio of 1" if spec.measure == "LOGRATIO" else "zero"
+
+
+def span(spec: Spec, low: float, high: float, decimals: int) -> str:
+    """Say in words what an interval includes: ``from 62 fewer to 22 more Agatston units``."""
+    counted = spec.measure != "LOGRATIO" and spec.unit.endswith("units")
+    ways = ("fewer", "more") if counted else ("lower", "higher")
+    ends = [_size(spec, value, decimals) for value in (low, high)]
+    signs = [ways[0] if value < 0 else ways[1] for value in (low, high)]
+    tail = f" {spec.unit}" if counted else ""
+    unit = "" if counted or spec.measure == "LOGRATIO" else f" {spec.unit}"
+    # An end that rounds to zero lies on neither side as far as anyone can read.
+    ways_read = ["" if end.strip("0. %") == "" else f" {sign}" for end, sign in zip(ends, signs, strict=True)]
+    first = ends[0] if ways_read[0] == ways_read[1] else f"{ends[0]}{unit}{ways_read[0]}"
+    return f"from {first} to {ends[1]}{unit}{ways_read[1]}{tail}"
+
+
+def _size(spec: Spec, value: float, decimals: int) -> str:
+    if spec.measure != "LOGRATIO":
+        return fixed(abs(value), decimals)
+    return percent(abs(math.exp(value) - 1))
+
+
+# --- the verdict -------------------------------------------------------------------------------------
+
+
+def verdict(analysis: Analysis) -> Verdict:
+    """Return the verdict of a question.
+
+    Fewer than two studies are not pooled. With two or three the Bayesian interval leads and the guarded
+    one stands beside it: where they disagree about excluding zero, the studies are too few to decide.
+    From four on the leading (guarded) interval decides alone. An interval that includes zero is
+    *not shown*, which is no statement that the treatment does nothing.
+    """
+    spec, k = analysis.spec, analysis.k
+    if k == 0:
+        return Verdict(f"no {noun(spec)}", f"No {noun(spec)} has a usable number for this question.")
+    if k == 1:
+        only = analysis.effects[0].label
+        return Verdict(f"one {noun(spec)}: not pooled", f"Only {only} has a usable number, so nothing is pooled.")
+    lead = analysis.fits[analysis.lead]
+    where = side(spec, lead.mu.low, lead.mu.high)
+    beside = analysis.fits.get(analysis.beside)
+    if k <= FEW and beside is not None and side(spec, beside.mu.low, beside.mu.high) != where:
+        return Verdict(f"too few {noun(spec)}s", _disagreement(analysis, lead, beside))
+    word = {"benefit": "supported", "harm": "contradicted", "neither": "not shown"}[where]
+    return Verdict(word, _reason(spec, lead, where))
+
+
+def _reason(spec: Spec, lead: Fit, where: Side) -> str:
+    reach = span(spec, lead.mu.low, lead.mu.high, places(spec.measure, lead.mu.se))
+    if where == "neither":
+        kind = "an association" if spec.source == "cohorts" else "a difference"
+        return f"The interval includes {zero(spec)} ({reach}), so {kind} is not shown and not ruled out."
+    favoured = spec.favours_low if lead.mu.high < 0 else spec.favours_high
+    sentence = f"The whole interval favours {favoured}: {reach}."
+    return f"{sentence} {spec.caveat}".rstrip()
+
+
+def _disagreement(analysis: Analysis, lead: Fit, beside: Fit) -> str:
+    spec = analysis.spec
+    decimals = places(spec.measure, lead.mu.se)
+    parts = [
+        f"the {'Bayesian' if fit.posterior is not None else 'guarded'} interval "
+        f"({limits(spec, fit.mu.low, fit.mu.high, decimals)}) "
+        f"{'includes' if side(spec, fit.mu.low, fit.mu.high) == 'neither' else 'excludes'} {zero(spec)}"
+        for fit in (lead, beside)
+    ]
+    return f"{number_word(analysis.k).capitalize()} {noun(spec)}s cannot decide: {parts[0]}, {parts[1]}."
+
+
+# --- the answer --------------------------------------------------------------------------------------
+
+
+def headcount(analysis: Analysis) -> str:
+    """Write how many studies and people a pool holds, and where the number of people is unknown."""
+    spec, crowd = analysis.spec, people(analysis.effects)
+    if analysis.k == 0 or crowd.known == 0:
+        return studies(spec, analysis.k)
+    total = f"{count(crowd.total)} people"
+    if crowd.known < crowd.studies:
+        known = number_word(crowd.known)
+        total += f" in the {known} that {'prints' if crowd.known == 1 else 'print'} it"
+    return f"{studies(spec, analysis.k)}, {total}"
+
+
+def duration(analysis: Analysis) -> str:
+    """Write the span of follow-up in months, empty where no study prints it."""
+    months = sorted(effect.months for effect in analysis.effects if effect.months is not None)
+    if not months:
+        return ""
+    ends = [fixed(m, 0 if m == int(m) else 1) for m in (months[0], months[-1])]
+    return f"over {ends[0]} months" if ends[0] == ends[1] else f"over {ends[0]} to {ends[1]} months"
+
+
+def estimate_line(analysis: Analysis) -> str:
+    """Write estimate, unit, interval and prediction interval in one line."""
+    spec = analysis.spec
+    if analysis.k == 0:
+        return f"no {noun(spec)} with a usable number."
+    if analysis.k == 1:
+        return _single(analysis)
+    lead = analysis.fits[analysis.lead]
+    decimals = places(spec.measure, lead.mu.se)
+    inside = f"{interval_name(lead)} {limits(spec, lead.mu.low, lead.mu.high, decimals)}"
+    if lead.prediction is not None:
+        low, high = (
+            fixed(displayed(spec.measure, x), decimals) for x in (lead.prediction.low, lead.prediction.high)
+        )
+        inside += f"; a new {noun(spec)} would fall between {low} and {high}"
+    head = amount(spec, lead.mu.value, decimals)
+    return f"{' '.join(filter(None, (head, duration(analysis))))} ({inside})."
+
+
+def _single(analysis: Analysis) -> str:
+    spec, effect = analysis.spec, analysis.effects[0]
+    decimals = places(spec.measure, math.sqrt(effect.vi))
+    reach = limits(spec, *study_interval(effect), decimals)
+    parts = (amount(spec, effect.yi, decimals), duration(analysis))
+    return f"{effect.label}: {' '.join(filter(None, parts))} (95 % CI {reach})."
+
+
+def dominance(analysis: Analysis) -> str:
+    """Say which study carries more than half of the weight, if one does."""
+    share = weights(analysis)
+    if analysis.k < 2 or max(share) <= 0.5:
+        return ""
+    label = analysis.effects[share.index(max(share))].label
+    return f"One {noun(analysis.spec)} ({label}) carries {percent(max(share))} of the weight."
+
+
+def missing_sentence(analysis: Analysis) -> str:
+    """Say how many further studies measured the outcome and give the pool no number, and why."""
+    parts = []
+    if n := len(unprinted(analysis)):
+        results = "its result" if n == 1 else "their results"
+        parts.append(f"{_more(analysis, n)} measured it, and no usable number of {results} is visible.")
+    if n := len(held_back(analysis)):
+        parts.append(f"{_more(analysis, n)} {'is' if n == 1 else 'are'} kept out by an open data query.")
+    return " ".join(parts)
+
+
+def _more(analysis: Analysis, n: int) -> str:
+    more = " more" if analysis.k else ""
+    return f"{number_word(n).capitalize()}{more} {noun(analysis.spec)}{'' if n == 1 else 's'}"
+
+
+def weight_sentence(analysis: Analysis) -> str:
+    """Write the shares of weight from abstracts, secondary sources and assumptions."""
+    if analysis.k == 0:
+        return ""
+    share = weight_shares(analysis)
+    return (
+        f"{percent(share.abstracts)} from abstracts, {percent(share.secondary)} from secondary sources, "
+        f"{percent(share.assumed)} resting on an assumption"
+    )
+
+
+def lead_sentence(analysis: Analysis) -> str:
+    """Name the model whose interval leads, with its test where it has one."""
+    fit = analysis.fits.get(analysis.lead)
+    if fit is None:
+        return ""
+    df = "" if fit.mu.df is None else f", {text(fit.mu.df)} df"
+    return f"The interval that leads: {lower_first(typeset(fit.method))}{df}{_tested(fit.mu)}."
+
+
+def beside_sentence(analysis: Analysis) -> str:
+    """Write the interval that stands beside the leading one, and what it is worth with few studies."""
+    spec, fit = analysis.spec, analysis.fits.get(analysis.beside)
+    if fit is None or analysis.k < 2:
+        return ""
+    decimals = places(spec.measure, analysis.fits[analysis.lead].mu.se)
+    sentence = (
+        f"Beside it, {lower_first(typeset(fit.method))}: {amount(spec, fit.mu.value, decimals)} "
+        f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}{_tested(fit.mu)})."
+    )
+    return sentence
+
+
+def few(analysis: Analysis) -> str:
+    """Say which interval leads with two or three studies, and what the other is then worth."""
+    if not 2 <= analysis.k <= FEW:
+        return ""
+    sentence = f"With {number_word(analysis.k)} {noun(analysis.spec)}s the Bayesian interval leads"
+    if analysis.k == 2:
+        return f"{sentence}; the guarded interval is uninformative, as it covers nearly every value."
+    return f"{sentence} and the guarded one stands beside it."
+
+
+def _tested(mu: Estimate) -> str:
+    return "" if mu.p is None else f", {p_value(mu.p)}"
+
+
+def answer(analysis: Analysis) -> str:
+    """Write the whole answer as one paragraph of plain text."""
+    return f"{analysis.spec.question} {first_up(verdict(analysis).word)}. {behind(analysis)}"
+
+
+def behind(analysis: Analysis) -> str:
+    """Write what stands behind the verdict word: the pool, the interval, the weight, what is missing."""
+    pooled = "" if analysis.k == 0 else first_up(estimate_line(analysis))
+    if analysis.k >= 2:
+        pooled = f"{first_up(headcount(analysis))}: {estimate_line(analysis)}"
+    parts = (pooled, verdict(analysis).sentence, dominance(analysis), missing_sentence(analysis))
+    return " ".join(part for part in parts if part)
+
+
+# --- beside the figures ------------------------------------------------------------------------------
+
+
+def heterogeneity(analysis: Analysis) -> str:
+    """Write tau with its interval, I2 by its definition, and Q with its test."""
+    fit = frequentist(analysis)
+    if fit is None:
+        return ""
+    spec, tau2 = analysis.spec, fit.tau2
+    decimals = places(spec.measure, fit.mu.se)
+    reach = ""
+    if tau2.low is not None and tau2.high is not None:
+        reach = f"{percent(tau2.level)} CI {interval(math.sqrt(tau2.low), math.sqrt(tau2.high), decimals)}; "
+    unit = "on the log scale" if spec.measure == "LOGRATIO" else spec.unit
+    q = f"Q = {fixed(fit.q.value, 2)} on {fit.q.df} df" + (f", {p_value(fit.q.p)}" if fit.q.p is not None else "")
+    methods = typeset(", ".join(filter(None, (tau2.method, tau2.interval_method if reach else ""))))
+    boundary = " The estimate sits on its lower bound, zero." if fit.at_boundary else ""
+    return (
+        f"Between-{noun(spec)} standard deviation τ: {fixed(math.sqrt(tau2.value), decimals)} {unit} "
+        f"({reach}{methods}).{boundary} I² {fixed(fit.i2, 0)} % ({typeset(fit.i2_share.definition)}). {q}."
+    )
+
+
+def prediction(analysis: Analysis) -> str:
+    """Say where the true effect of a new study would lie, or why that is not said."""
+    lead = analysis.fits.get(analysis.lead)
+    if lead is None:
+        return ""
+    spec = analysis.spec
+    if lead.prediction is None:
+        return f"No prediction interval: {studies(spec, analysis.k)} do not give one."
+    decimals = places(spec.measure, lead.mu.se)
+    reach = limits(spec, lead.prediction.low, lead.prediction.high, decimals).replace(" to ", " and ")
+    method = typeset(lead.prediction.method).replace(" mu", " the mean")
+    sentence = (
+        f"The true {_thing(spec)} in a new {noun(spec)} would fall between {reach} "
+        f"({percent(lead.prediction.level)} prediction interval, {method})."
+    )
+    if analysis.k < 5:
+        sentence += f" From {studies(spec, analysis.k)} these limits are themselves uncertain."
+    return sentence
+
+
+def probability(p: float) -> str:
+    """Write a probability in whole percent, never as certainty."""
+    if p > 0.99:
+        return "more than 99 %"
+    if p < 0.01:
+        return "less than 1 %"
+    return percent(p)
+
+
+def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
+    """Write the posterior: mean, P(benefit), P(beyond each line), and what a probability here is not."""
+    fit = bayesian(analysis)
+    if fit is None:
+        return ()
+    spec, below = analysis.spec, fit.prob(mu_below=0.0)
+    decimals = places(spec.measure, fit.mu.se)
+    benefit = below if spec.lower_is_better else 1 - below
+    favoured = spec.favours_low if spec.lower_is_better else spec.favours_high
+    # In a cohort nobody was given anything, so nothing there is called a benefit.
+    name = "Probability" if spec.source == "cohorts" else "P(benefit), the probability"
+    return (
+        f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
+        f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
+        f"{name} that the average {_thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
+        *(_beyond(spec, fit, line) for line in spec.lines),
+        "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
+    )
+
+
+def _beyond(spec: Spec, fit: Fit, line: Line) -> str:
+    below = fit.prob(mu_below=line.value)
+    chance = below if line.value < 0 else 1 - below
+    kind = "relevance line" if line.kind == "relevance" else "anchor (no relevance line is agreed)"
+    return f"P(beyond the {kind}, {line.label}): {probability(chance)}. Source: {line.source.rstrip('.')}."
+
+
+def sampled_digits(fit: Fit) -> tuple[str, str] | None:
+    """Write mean and Monte Carlo error of a sampled fit to the digits that the error supports."""
+    mcse = fit.diagnostics.mcse_mu
+    if mcse is None or not mcse > 0:
+        return None
+    decimals = max(0, -math.floor(math.log10(mcse)))
+    return fixed(fit.mu.value, decimals), significant(mcse, 1)
+
+
+def left_out_sentence(analysis: Analysis) -> str:
+    """Say how far the estimate moves when each study is left out, and whether the reading changes."""
+    rows = analysis.leave_one_out
+    lead = frequentist(analysis)
+    if not rows or lead is None:
+        return ""
+    spec = analysis.spec
+    decimals = places(spec.measure, lead.mu.se)
+    lowest, highest = (f(rows, key=lambda r: r.mu.value) for f in (min, max))
+    moved = " to ".join(f"{amount(spec, r.mu.value, decimals)} (without {r.label})" for r in (lowest, highest))
+    return f"Leaving out one {noun(spec)} at a time gives {moved}. {_changes(spec, lead.mu, rows)}"
+
+
+def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
+    reading = side(spec, mu.low, mu.high)
+    names = [row.label for row in rows if side(spec, row.mu.low, row.mu.high) != reading]
+    if not names:
+        return f"Whether the interval includes {zero(spec)} does not depend on one {noun(spec)}."
+    if len(names) > FEW:
+        return f"Whether the interval includes {zero(spec)} changes in {len(names)} of {len(rows)} of these."
+    return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
+
+
+def forest_caption(analysis: Analysis) -> str:
+    """Caption the forest plot with its finding."""
+    said = verdict(analysis)
+    head = f"{first_up(said.word)}: {estimate_line(analysis)}"
+    return " ".join(filter(None, (head, dominance(analysis), missing_sentence(analysis))))
+
+
+def posterior_caption(analysis: Analysis) -> str:
+    """Caption the posterior with P(benefit)."""
+    sentences = posterior_sentences(analysis)
+    return sentences[1] if sentences else ""
+
+
+def lower_first(words: str) -> str:
+    """Write the first letter small unless the word is an abbreviation or a name of a method."""
+    return words if words[1:2].isupper() or words.startswith("Bayes") else words[:1].lower() + words[1:]
+
+
+def first_up(words: str) -> str:
+    """Write the first letter large."""
+    return words[:1].upper() + words[1:]

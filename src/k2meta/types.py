@@ -1,0 +1,206 @@
+"""What travels between the stages before anything is pooled: problems, queries, records, effects.
+
+Only data lives here. The stages import these names and nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cell = str | float | None
+"""One parsed cell: text, a finite number, or ``None`` for *not reported*."""
+
+Severity = Literal["error", "warn", "query", "note"]
+Status = Literal["open", "accepted", "corrected", "false_alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file read as text: nothing is guessed, nothing is parsed.
+
+    ``rows[i]`` maps every column to its text and stands in spreadsheet row ``i + 2``; an empty cell is ``""``.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that makes a project unusable: what, where, why and how to mend it."""
+
+    file: str
+    what: str
+    fix: str
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+    rule: str = ""
+
+    def __str__(self) -> str:
+        where = self.file
+        if self.row is not None:
+            where += f" row {self.row}"
+        if self.column is not None:
+            where += f" column {self.column}"
+        rule = f" ({self.rule})" if self.rule else ""
+        return f"{where}: {self.what}{rule}. Fix: {self.fix}"
+
+
+class ProjectError(Exception):
+    """Every problem found at once; a command prints them and exits with code 2."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a data check asks about one extraction (clinical-trial term "data query").
+
+    ``recorded`` says whether ``data/queries.csv`` holds a line for it. An error-level query without a
+    line stops the build; with a line and status ``open`` it keeps its record out of every pool.
+    """
+
+    query_id: str
+    check: str
+    severity: Severity
+    file: str
+    row: int
+    study_id: str
+    extraction_id: str
+    columns: tuple[str, ...]
+    evidence: str
+    rule: str
+    fix: str
+    status: Status = "open"
+    recorded: bool = False
+    reason: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One extraction, validated and joined to its trial (or cohort).
+
+    ``cells`` and ``trial`` hold every column of the two files, numbers parsed, empty cells ``None``.
+    ``corrections`` maps a column to the value as printed, for cells changed through ``data/queries.csv``.
+    """
+
+    extraction_id: str
+    study_id: str
+    outcome: str
+    source: Literal["trials", "cohorts"]
+    file: str
+    row: int
+    cells: Mapping[str, Cell]
+    trial: Mapping[str, Cell]
+    corrections: Mapping[str, str] = field(default_factory=dict)
+    open_errors: tuple[str, ...] = ()
+
+    def number(self, column: str) -> float | None:
+        """Return the number in a column of the extraction, or ``None`` where it is not reported."""
+        value = self.cells.get(column)
+        return value if isinstance(value, float) else None
+
+    def text(self, column: str) -> str:
+        """Return the text in a column of the extraction, or ``""`` where it is not reported."""
+        value = self.cells.get(column)
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One ``yi, vi`` of one trial for one analysis, with the route by which it was derived.
+
+    Attributes
+    ----------
+    yi : float
+        Treatment minus control on the scale of the analysis (log scale for ratios).
+    vi : float
+        Sampling variance of ``yi``, in squared units of ``yi``.
+    route : str
+        Name of the derivation, a key of ``k2meta.effects.ROUTES``.
+    derivation : tuple of str
+        The steps from the printed cells to ``yi`` and ``vi``, in words with numbers.
+    assumptions : tuple of str
+        Sentences; empty when nothing was assumed or borrowed.
+    """
+
+    study_id: str
+    label: str
+    yi: float
+    vi: float
+    measure: str
+    n_treat: float | None
+    n_ctrl: float | None
+    route: str
+    extraction_id: str
+    derivation: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    outcome: str
+    unit: str
+    months: float | None
+    vitamer: str
+    population: str
+    source_tier: str
+    source_locator: str
+    source_url: str
+    reference: str
+    n_total: float | None = None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether any input was assumed or borrowed rather than printed for this result."""
+        return bool(self.assumptions)
+
+    @property
+    def people(self) -> float | None:
+        """Number of people behind the result: both arms, or the total where only that is printed."""
+        if self.n_treat is not None and self.n_ctrl is not None:
+            return self.n_treat + self.n_ctrl
+        return self.n_total
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row of the outcome dictionary: canonical unit, and which way is better."""
+
+    id: str
+    label: str
+    unit: str
+    lower_is_better: bool
+    surrogate: bool
+
+
+DropKind = Literal["known_missing", "not_poolable", "other_result", "open_query", "excluded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A record that belongs to an analysis by its outcome and is not in the pool, with the reason.
+
+    ``known_missing``: the trial measured the outcome and no poolable number is visible.
+    ``not_poolable``: numbers are printed but no route leads to ``yi, vi`` on this scale.
+    ``other_result``: another result of the same trial was taken by the declared priority.
+    ``open_query``: an open error-level data query keeps it out.
+    ``excluded``: the analysis does not include this design, role or source.
+    ``reported`` is what the paper says in words: ``no_difference``, ``favours_treatment``,
+    ``favours_control``, ``not_seen`` or ``""``.
+    """
+
+    study_id: str
+    label: str
+    extraction_id: str
+    outcome: str
+    kind: DropKind
+    reason: str
+    reported: str
+    n_total: float | None
+    source_tier: str
+    source_locator: str
+    source_url: str

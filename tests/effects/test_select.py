@@ -1,0 +1,154 @@
+"""Selection: one result per trial, nothing silently dropped."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from k2meta.config import Spec
+from k2meta.effects.select import select
+from k2meta.types import Cell, Outcome, Record
+from tests import samples
+
+OUTCOMES = {
+    "cac_agatston": Outcome("cac_agatston", "coronary calcification", "AU", True, True),
+    "distensibility": Outcome("distensibility", "distensibility", "10^-3/mmHg", False, True),
+}
+ARMS: dict[str, Cell] = {
+    "change_mean_treat": 27.0,
+    "change_sd_treat": 80.0,
+    "change_mean_ctrl": 37.0,
+    "change_sd_ctrl": 90.0,
+}
+
+
+def record(identifier: str, study: str = "Shea2009", outcome: str = "cac_agatston", **cells: Cell) -> Record:
+    base: dict[str, Cell] = {"role": "main", "units": "AU", "scale": "raw", "source_tier": "primary_abstract"}
+    known = {"trial", "open_errors", "corrections"}
+    extra = {name: cells.pop(name) for name in known & set(cells)}
+    return Record(
+        extraction_id=identifier,
+        study_id=study,
+        outcome=outcome,
+        source="trials",
+        file="data/extractions.csv",
+        row=2,
+        cells={**base, **cells},
+        trial=extra.get("trial") or {"label": study, "design_class": "rct", "n_randomised_total": 42.0},  # type: ignore[arg-type]
+        corrections=extra.get("corrections") or {},  # type: ignore[arg-type]
+        open_errors=extra.get("open_errors") or (),  # type: ignore[arg-type]
+    )
+
+
+def spec(**changes: object) -> Spec:
+    return dataclasses.replace(samples.spec(), **changes)  # type: ignore[arg-type]
+
+
+def test_every_record_of_the_outcome_is_an_effect_or_dropped_with_a_reason() -> None:
+    records = [
+        record("a", n_treat=20.0, n_ctrl=22.0, **ARMS),
+        record("b", n_treat=20.0, n_ctrl=22.0, role="subgroup", **ARMS),
+        record("c", study="Holden2023", role="text_only", reported_result="no_difference"),
+        record("d", study="Lees2021", change_mean_treat=1.0, change_mean_ctrl=2.0),
+        record(
+            "e", study="Vossen2026", n_treat=75.0, n_ctrl=75.0, source_tier="secondary_machine_written", **ARMS
+        ),
+        record("f", study="Ikari2016", trial={"label": "Ikari 2016", "design_class": "single_arm"}, **ARMS),
+        record("g", study="Haroon2023", n_treat=1.0, n_ctrl=1.0, open_errors=("C01-g",), **ARMS),
+    ]
+    found = select(records, OUTCOMES, spec())
+    assert [effect.extraction_id for effect in found.effects] == ["a"]
+    kinds = {entry.extraction_id: entry.kind for entry in found.dropped}
+    assert kinds == {
+        "b": "not_poolable",
+        "c": "known_missing",
+        "d": "not_poolable",
+        "e": "not_poolable",
+        "f": "excluded",
+        "g": "open_query",
+    }
+    assert all(entry.reason for entry in found.dropped)
+
+
+def test_one_result_per_trial_by_outcome_route_source_then_follow_up() -> None:
+    sizes: dict[str, Cell] = {"n_treat": 20.0, "n_ctrl": 22.0}
+    full = {**sizes, **ARMS}
+    records = [
+        record("year1", timepoint_months=12.0, **full),
+        record("year2", timepoint_months=24.0, **full),
+        record("review", timepoint_months=36.0, **{**full, "source_tier": "secondary_review"}),
+        record(
+            "interval",
+            timepoint_months=48.0,
+            diff_measure="MD",
+            diff_estimate=-9.0,
+            diff_ci_low=-20.0,
+            diff_ci_high=2.0,
+        ),
+    ]
+    found = select(records, OUTCOMES, spec())
+    assert [effect.extraction_id for effect in found.effects] == ["year2"]
+    assert {entry.kind for entry in found.dropped} == {"other_result"}
+
+
+def test_a_second_report_of_the_same_people_never_enters_beside_the_first() -> None:
+    sizes: dict[str, Cell] = {"n_treat": 20.0, "n_ctrl": 22.0}
+    sister: dict[str, Cell] = {"label": "Hasific 2025", "design_class": "rct", "report_of": "Shea2009"}
+    records = [
+        record("first", **sizes, **ARMS),
+        record("second", study="Hasific2025", trial=sister, **sizes, **ARMS),  # type: ignore[arg-type]
+    ]
+    found = select(records, OUTCOMES, spec())
+    assert [effect.extraction_id for effect in found.effects] == ["first"]
+
+
+def test_borrowed_and_assumed_arm_sizes_are_said_and_only_where_they_count() -> None:
+    lender = record("lender", role="copy", source_tier="secondary_machine_written", n_treat=155.0, n_ctrl=149.0)
+    borrower = record("borrower", n_source="lender", **ARMS)
+    assumed = record("assumed", study="Kurnatowska2015", n_total=42.0, **ARMS)
+    interval = record(
+        "interval",
+        study="Lees2021",
+        n_total=90.0,
+        diff_measure="MD",
+        diff_estimate=-141.0,
+        diff_ci_low=-320.0,
+        diff_ci_high=38.0,
+    )
+    found = {e.extraction_id: e for e in select([lender, borrower, assumed, interval], OUTCOMES, spec()).effects}
+    assert "155 and 149 borrowed from lender" in found["borrower"].assumptions[0]
+    assert "machine-written" in found["borrower"].assumptions[0]
+    assert "equal arms of 21 assumed" in found["assumed"].assumptions[0]
+    assert found["interval"].assumptions == ()
+    assert (found["interval"].n_treat, found["interval"].people) == (None, 90.0)
+
+
+def test_directions_are_harmonised_on_a_bridged_scale() -> None:
+    better = record(
+        "up",
+        outcome="distensibility",
+        n_treat=45.0,
+        n_ctrl=45.0,
+        diff_measure="MD",
+        diff_estimate=-0.23,
+        diff_ci_low=-0.75,
+        diff_ci_high=0.29,
+    )
+    bridged = spec(measure="SMD", outcomes=("cac_agatston", "distensibility"))
+    (effect,) = select([better], OUTCOMES, bridged).effects
+    assert effect.yi > 0  # less distensible is worse: positive where lower is better
+    assert "sign turned" in effect.derivation[-1]
+
+
+def test_another_unit_is_not_pooled_as_a_mean_difference() -> None:
+    found = select([record("a", n_treat=20.0, n_ctrl=22.0, **{**ARMS, "units": "mg"})], OUTCOMES, spec())
+    assert found.effects == ()
+    assert found.dropped[0].reason == "printed in mg, not in AU"
+
+
+def test_a_corrected_cell_is_said_beside_the_number_it_carries() -> None:
+    row = record(
+        "a", n_treat=20.0, n_ctrl=22.0, corrections={"diff_estimate": "17"},  # type: ignore[arg-type]
+        diff_measure="MD", diff_estimate=-17.0, diff_ci_low=-86.0, diff_ci_high=53.0,
+    )  # fmt: skip
+    (effect,) = select([row], OUTCOMES, spec()).effects
+    assert "corrected from the printed 17" in effect.assumptions[0]

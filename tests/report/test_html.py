@@ -1,0 +1,353 @@
+"""The page: one file, well-formed, offline, escaped, accessible, the same twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import product
+from typing import Any
+
+import pytest
+
+from k2meta.analysis import Analysis, Comparison
+from k2meta.report import FigureAsset, ReviewMeta, overclaims, render_html
+from k2meta.report.html import SECTIONS
+from k2meta.report.svg import UnsafeDrawingError, compact, plain_shapes
+from k2meta.tables import build_tables
+from k2meta.types import Cell, Query
+from tests import samples
+
+ATTACK = "<script>alert(1)</script>"
+STRIP = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><title>strip</title><path d="M0 0h9"/></svg>'
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+MEGABYTES = 3.0
+
+REVIEW = ReviewMeta(
+    title="Vitamin K and calcification",
+    version="0.1.0",
+    data_date="2026-11-20",
+    question_lead="Adults, randomised to vitamin K or to control.",
+    limits=("There was no systematic search.", "Risk of bias was not assessed."),
+    search_note="Trials were found by hand.",
+    authors=("The authors",),
+)
+QUERIES = (
+    Query("C01-x", "C01", "error", "data/extractions.csv", 7, "x", "x-1", ("diff",), "−86 is outside", "r", "f"),
+    Query(
+        "C02-y",
+        "C02",
+        "warn",
+        "data/extractions.csv",
+        3,
+        "y",
+        "y-1",
+        (),
+        "17 for −17",
+        "r",
+        "f",
+        "corrected",
+        True,
+        "the arms agree on −17",
+        "team",
+    ),
+)
+TRIALS: tuple[dict[str, Cell], ...] = (
+    {"study_id": "Trial0", "label": "Author 1999", "doi": "10.1/x", "n_randomised_total": 88.0},
+    {"study_id": "Other", "label": None, "registration": "NCT00000001", "dose_ug_per_day": 180.0},
+)
+PROVENANCE: dict[str, Any] = {
+    "inputs": {"data/trials.csv": {"bytes": 12, "sha256": "ab12"}},
+    "rebuild": ["make report"],
+    "settings": {"analyses": [{"id": "a", "where": {"vitamer": ["MK-7"]}}]},
+    "note": "Byte-identical on one platform.",
+}
+BIBLIOGRAPHY = ({"key": "A1999", "author": "Author", "title": "A trial", "year": "1999", "doi": "10.1/x"},)
+
+
+def named(k: int, measure: str, *, source: str = "trials") -> Analysis:
+    found = samples.analysis(k, measure, identifier=f"{measure.lower()}_{k}_{source}")
+    return replace(found, spec=replace(found.spec, headline=k == 5, source=source))  # type: ignore[arg-type]
+
+
+def all_samples() -> list[Analysis]:
+    trials = [named(k, measure) for k, measure in product((0, 1, 2, 3, 5), ("MD", "SMD", "LOGRATIO"))]
+    return [*trials, named(5, "LOGRATIO", source="cohorts")]
+
+
+def render(analyses: list[Analysis] | None = None, **changes: Any) -> str:
+    chosen = all_samples() if analyses is None else analyses
+    asset = FigureAsset("<svg xmlns='http://www.w3.org/2000/svg'/>", "Forest plot of k trials", ("a",), ((0.1,),))
+    queries = changes.pop("queries", QUERIES)
+    settings: dict[str, Any] = {
+        "review": REVIEW,
+        "analyses": chosen,
+        "figures": {(a.spec.id, name): asset for a in chosen for name in ("forest", "prior_posterior")},
+        "tables": build_tables(chosen, queries),
+        "queries": queries,
+        "trials": TRIALS,
+        "provenance": PROVENANCE,
+        "bibliography": BIBLIOGRAPHY,
+        "strips": {a.spec.id: STRIP for a in chosen},
+    }
+    return render_html(**{**settings, **changes})
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask about, and refuses tags that do not close in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.ids: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes out of order"
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render()
+
+
+@pytest.fixture(scope="module")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_every_tag_closes_in_order(page: Page) -> None:
+    assert page.open == []
+
+
+def test_there_is_one_h1_and_no_heading_level_is_skipped(page: Page) -> None:
+    assert page.headings.count(1) == 1
+    assert page.headings[0] == 1
+    assert all(b - a <= 1 for a, b in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_every_section_is_there_in_order_and_linked_from_the_rail(page: Page) -> None:
+    assert [i for i in page.ids if i in SECTIONS] == list(SECTIONS)
+    assert len(set(page.ids)) == len(page.ids)
+    targets = {a["href"][1:] for a in page.all("a") if (a["href"] or "").startswith("#")}  # type: ignore[index]
+    assert set(SECTIONS) <= targets <= set(page.ids)
+
+
+def test_every_image_has_words_and_every_header_cell_a_scope(page: Page) -> None:
+    assert page.all("img")
+    assert all(img["alt"] for img in page.all("img"))
+    assert page.all("th")
+    assert all(th["scope"] in ("col", "row") for th in page.all("th"))
+    assert page.all("html")[0]["lang"] == "en"
+
+
+def test_nothing_is_fetched_and_nothing_is_run(html: str, page: Page) -> None:
+    assert {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "form", "base"} == set()
+    assert all((img["src"] or "").startswith("data:image/svg+xml;base64,") for img in page.all("img"))
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert not re.search(r"url\(|@import|@font-face|http", style)
+    carriers = {name for _, attrs in page.tags for name, value in attrs.items() if "http" in (value or "")}
+    assert carriers <= {"href", "http-equiv", "xmlns"}
+    assert {tag for tag, attrs in page.tags if (attrs.get("href") or "").startswith("http")} == {"a"}
+
+
+def test_the_content_security_policy_allows_inline_style_and_data_images_only(page: Page) -> None:
+    (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv")]
+    assert policy is not None
+    for rule in ("default-src 'none'", "img-src data:", "style-src 'unsafe-inline'"):
+        assert rule in policy
+    assert "script-src" not in policy
+
+
+def test_no_event_handler_and_no_scripted_address_reaches_the_page() -> None:
+    analysis = named(3, "MD")
+    first = replace(analysis.effects[0], source_url="javascript:alert(1)")
+    html = render([replace(analysis, effects=(first, *analysis.effects[1:]))])
+    assert "javascript:" not in html
+    assert not any(name.startswith("on") for _, attrs in Page(html).tags for name in attrs)
+
+
+def test_hostile_text_is_printed_and_never_run() -> None:
+    analysis = named(5, "MD")
+    effects = tuple(
+        replace(e, label=ATTACK, derivation=(ATTACK,), assumptions=(ATTACK,), source_locator=f'"{ATTACK}')
+        for e in analysis.effects
+    )
+    hostile = replace(
+        analysis,
+        effects=effects,
+        dropped=tuple(replace(d, label=ATTACK, reason=ATTACK) for d in analysis.dropped),
+        spec=replace(analysis.spec, title=ATTACK, question=ATTACK, unit=ATTACK, caveat=ATTACK),
+        comparisons=(Comparison(ATTACK, 1.0, 1.0, ATTACK, True, ATTACK),),
+    )
+    html = render(
+        [hostile],
+        review=replace(REVIEW, title=ATTACK, limits=(ATTACK,)),
+        queries=(replace(QUERIES[0], evidence=ATTACK, reason=ATTACK),),
+        trials=({"study_id": ATTACK, "label": ATTACK, "design": ATTACK, "notes": f'" onclick="{ATTACK}'},),
+        provenance={ATTACK: {ATTACK: ATTACK}},
+        bibliography=({"key": "x", "text": ATTACK},),
+        figures={(hostile.spec.id, "forest"): FigureAsset("<svg/>", f'"{ATTACK}', (ATTACK,), ((ATTACK,),))},
+    )
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    page = Page(html)
+    assert page.open == []
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        "<svg><script>alert(1)</script></svg>",
+        "<svg onload='alert(1)'/>",
+        "<svg><a href='javascript:alert(1)'/></svg>",
+        "<svg><rect style='fill:url(http://x)'/></svg>",
+        "<svg><foreignObject/></svg>",
+        "<!DOCTYPE svg><svg/>",
+        "<svg>",
+    ],
+)
+def test_an_inline_drawing_may_hold_plain_shapes_only(svg: str) -> None:
+    with pytest.raises(UnsafeDrawingError):
+        plain_shapes(svg)
+
+
+def test_a_plain_drawing_enters_the_page_unchanged(html: str) -> None:
+    assert STRIP in html
+
+
+def test_no_python_word_and_no_ascii_minus_number_is_printed(page: Page) -> None:
+    words = set(re.split(r"[\s(),;:]+", page.text))
+    assert not words & {"nan", "NaN", "None", "inf", "True", "False"}
+    assert not re.search(r"(?<![\w.])-\d", page.text)
+
+
+def test_no_generated_text_overclaims(html: str, page: Page) -> None:
+    assert overclaims(page.text) == ()
+    assert overclaims(html[: html.index("<style>")]) == ()
+
+
+def test_every_question_has_its_card_and_its_part(page: Page) -> None:
+    for analysis in all_samples():
+        assert f"q-{analysis.spec.id}" in page.ids
+        assert page.all("a").count({"href": f"#q-{analysis.spec.id}"}) >= 1
+
+
+def test_missing_studies_stand_by_name_next_to_their_pool(html: str) -> None:
+    trials = html[html.index('<section id="trials"') : html.index('<section id="queries"')]
+    pools = trials.split('<div class="pool')[1:]
+    assert len(pools) == 15
+    assert all("an open data query keeps it out" in pool for pool in pools)
+    for pool in pools:
+        assert all(name in pool for name in ("Missing 2001", "Missing 2002", "Missing 2004"))
+
+
+def test_cohorts_stand_apart_and_carry_their_label(html: str) -> None:
+    start = html.index('<section id="cohorts"')
+    assert "Observational: association, not effect" in html[start:]
+    assert "q-logratio_5_cohorts" not in html[html.index('<section id="questions"') : start]
+
+
+def test_open_queries_come_first_and_are_counted(page: Page) -> None:
+    assert "They asked 2 queries: 1 decided, 1 open." in page.text
+    assert page.text.index("C01-x") < page.text.index("C02-y")
+
+
+def sampled(analysis: Analysis) -> Analysis:
+    exact = analysis.fits["bayes_exact"]
+    found = replace(exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.4)
+    fit = replace(exact, model="bayes_mcmc", method="PyMC", posterior=None, diagnostics=found)
+    return replace(analysis, fits={**analysis.fits, "bayes_mcmc": fit})
+
+
+def test_a_failed_sampler_stands_in_a_visible_box() -> None:
+    analysis = sampled(named(5, "MD"))
+    name = analysis.spec.id
+    failed = render([analysis], gates={name: ("3 divergences; none is allowed",)})
+    assert 'class="gate"' in failed
+    assert "3 divergences; none is allowed" in failed
+    passed = render([analysis], gates={name: ()})
+    assert 'class="gate"' not in passed
+    assert "R-hat 1.001, bulk ESS 3100" in passed
+    unknown = render([analysis])
+    assert "The diagnostics gate was not run for the sampled fit." in unknown
+
+
+def test_hashes_commands_and_settings_are_printed(page: Page) -> None:
+    assert "bytes 12, sha256 ab12" in page.text
+    assert "make report" in page.text
+    assert '"vitamer": [ "MK-7" ]' in page.text
+
+
+def test_an_empty_review_is_still_a_page() -> None:
+    page = Page(render([], queries=(), trials=(), provenance={}, bibliography=()))
+    assert page.headings.count(1) == 1
+    assert [i for i in page.ids if i in SECTIONS] == list(SECTIONS)
+
+
+def test_the_page_is_the_same_twice_and_small(html: str) -> None:
+    assert render() == html
+    assert len(html.encode()) < MEGABYTES * 1e6
+
+
+def test_a_card_counts_what_was_not_printed_apart_from_what_cannot_be_pooled(page: Page) -> None:
+    assert "Measured but not printed 1 trial; 1 more printed, not poolable here" in page.text
+
+
+def test_a_compact_drawing_keeps_its_shapes_and_its_references() -> None:
+    svg = (
+        "<svg>\n <!-- label -->\n <metadata>x</metadata>\n"
+        ' <defs><path id="glyph-48" d="M 1.23456 0 \nL 2 -3.5"/></defs>\n'
+        ' <g id="unused" transform="translate(66.640625 0)" clip-path="url(#box)">\n'
+        '  <use xlink:href="#glyph-48"/></g><clipPath id="box"/></svg>'
+    )
+    assert compact(svg) == (
+        '<svg><defs><path id="i0" d="M 1.23 0 L 2 -3.5"/></defs>'
+        '<g transform="translate(66.64)" clip-path="url(#i2)">'
+        '<use href="#i0"/></g><clipPath id="i2"/></svg>'
+    )
+
+
+def test_the_points_of_a_curve_stay_in_its_file() -> None:
+    analysis = named(5, "MD")
+    curve = FigureAsset("<svg/>", "Posterior of the mean effect.", ("x", "density"), ((0.123, 0.456),) * 101)
+    text = Page(render([analysis], figures={(analysis.spec.id, "prior_posterior"): curve})).text
+    assert "The 101 points of the curves are in the file of this figure." in text
+    assert "0.456" not in text
+
+
+def test_the_rows_of_a_figure_are_rounded_whether_they_come_as_numbers_or_as_text() -> None:
+    analysis = named(5, "MD")
+    drawn = FigureAsset("<svg/>", "Forest plot.", ("a", "b", "c"), ((-12.3456789, "-98.7654321", "Author 2019"),))
+    text = Page(render([analysis], figures={(analysis.spec.id, "forest"): drawn})).text
+    assert "−12.35 −98.77 Author 2019" in text

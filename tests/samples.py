@@ -1,0 +1,117 @@
+"""Analyses made of synthetic effects, for tests of figures, tables and the report. No file is read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import k2meta as km
+from k2meta.analysis import Analysis, LeftOut, Line, PatientSD, Spec
+from k2meta.models.fit import Fit
+from k2meta.types import Dropped, Effect
+
+
+def spec(measure: str = "MD", *, headline: bool = True, identifier: str = "sample") -> Spec:
+    """Return a specification of an invented outcome."""
+    return Spec(
+        id=identifier,
+        title="Coronary calcification progression",
+        question="Does the treatment slow coronary artery calcification?",
+        source="trials",
+        outcomes=("cac_agatston",),
+        measure=measure,  # type: ignore[arg-type]
+        unit={"MD": "Agatston units", "SMD": "standard deviations", "LOGRATIO": "ratio"}[measure],
+        lower_is_better=True,
+        favours_low="vitamin K",
+        favours_high="control",
+        where={"design_class": ("rct",)},
+        caveat="A surrogate outcome: no trial shows that slower progression prevents events.",
+        lines=(Line(-100.0 if measure == "MD" else -0.2, "100 AU per year", "MESA", "anchor"),),
+        patient_sd=PatientSD(90.0, "invented for this test") if measure == "MD" else None,
+        headline=headline,
+        scale_note="",
+    )
+
+
+def effects(k: int, measure: str = "MD", seed: int = 1) -> tuple[Effect, ...]:
+    """Return ``k`` synthetic effects; scale 30 units for MD, 0.3 otherwise."""
+    rng = np.random.default_rng(seed)
+    scale = 30.0 if measure == "MD" else 0.3
+    return tuple(
+        Effect(
+            study_id=f"Trial{i}",
+            label=f"Author {1999 + i}",
+            yi=float(-scale / 2 + scale * rng.normal()),
+            vi=float((scale * rng.uniform(0.3, 2.0)) ** 2),
+            measure=measure,
+            n_treat=float(rng.integers(20, 200)),
+            n_ctrl=float(rng.integers(20, 200)),
+            route="arms_sd",
+            extraction_id=f"Trial{i}-cac_agatston-1",
+            derivation=("difference of the arm means", "SE from the arm SDs"),
+            assumptions=("arm sizes assumed equal (42 in all)",) if i % 3 == 0 else (),
+            outcome="cac_agatston",
+            unit="AU",
+            months=24.0,
+            vitamer="MK-7",
+            population="adults",
+            source_tier="primary_abstract" if i % 2 else "primary_full_text",
+            source_locator="Abstract, Results",
+            source_url="https://example.org/trial",
+            reference=f"Author{1999 + i}",
+        )
+        for i in range(k)
+    )
+
+
+def dropped() -> tuple[Dropped, ...]:
+    """Return one trial of each kind that is not in the pool."""
+    kinds = ("known_missing", "not_poolable", "other_result", "open_query", "excluded")
+    return tuple(
+        Dropped(
+            study_id=f"Missing{i}",
+            label=f"Missing {2001 + i}",
+            extraction_id=f"Missing{i}-cac_agatston-1",
+            outcome="cac_agatston",
+            kind=kind,  # type: ignore[arg-type]
+            reason="no arm values, difference or interval is printed",
+            reported=("no_difference", "favours_treatment", "", "not_seen", "favours_control")[i],
+            n_total=88.0,
+            source_tier="primary_abstract",
+            source_locator="Abstract",
+            source_url="https://example.org/missing",
+        )
+        for i, kind in enumerate(kinds)
+    )
+
+
+def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str = "sample") -> Analysis:
+    """Return a whole analysis with fitted models; fewer than two effects are not pooled."""
+    rows = effects(k, measure, seed)
+    fits: dict[str, Fit] = {}
+    out: tuple[LeftOut, ...] = ()
+    if k >= 2:
+        yi = np.array([row.yi for row in rows])
+        vi = np.array([row.vi for row in rows])
+        prior = km.priors.HalfNormal(45.0 if measure == "MD" else 0.5)
+        fits = {
+            "reml_hksj": km.random_effects(yi, vi, tau2="REML", interval="HKSJ-guarded"),
+            "common_effect": km.common_effect(yi, vi),
+            "bayes_exact": km.bayes_random_effects(yi, vi, tau_prior=prior, mu_prior=None),
+        }
+    if k >= 3:
+        found = []
+        for i, row in enumerate(rows):
+            fit = km.random_effects(np.delete(yi, i), np.delete(vi, i))
+            found.append(LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value))
+        out = tuple(found)
+    return Analysis(
+        spec=spec(measure, identifier=identifier),
+        effects=rows,
+        dropped=dropped(),
+        queries=(),
+        fits=fits,
+        lead="bayes_exact" if k <= 3 else "reml_hksj",
+        beside="reml_hksj" if k <= 3 else "bayes_exact",
+        leave_one_out=out,
+        comparisons=(),
+    )

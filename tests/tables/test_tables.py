@@ -1,0 +1,148 @@
+"""Tables keep full precision for files and write each cell once for people."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from k2meta.tables import TABLES, build_tables
+from k2meta.tables.parts import (
+    held_back,
+    link,
+    missing,
+    people,
+    significant,
+    text,
+    unprinted,
+    weight_shares,
+)
+from k2meta.types import Query
+from tests import samples
+
+# Sums of at most nine weights that were normalised once: a few units in the last place.
+SUM = 1e-12
+
+QUERY = Query("C01-x", "C01", "error", "data/extractions.csv", 7, "x", "x-1", ("a", "b"), "why", "rule", "fix")
+
+
+def column(table_name: str, name: str, *analyses: object) -> list[object]:
+    table = TABLES[table_name](analyses, ())  # type: ignore[arg-type]
+    return [row[name] for row in table.rows]
+
+
+def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
+    tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
+    assert set(tables) == {"pooled_results", "effects", "left_out", "leave_one_out", "data_queries"}
+    for table in tables.values():
+        assert all(len(values) == len(table.header) for values in table.values)
+        assert all(len(cells) == len(table.visible) for cells in table.shown)
+        assert len(set(table.header)) == len(table.header)
+
+
+def test_a_file_keeps_full_precision_where_people_read_rounded_numbers() -> None:
+    analysis = samples.analysis(5)
+    table = TABLES["pooled_results"]([analysis], [])
+    row = table.rows[0]
+    assert row["estimate"] == analysis.fits["reml_hksj"].mu.value
+    shown = dict(zip([c.id for c in table.visible], table.shown[0], strict=True))
+    assert shown["estimate"].text == "−36"
+    assert len(repr(row["estimate"])) > 10
+
+
+def test_pooled_results_hold_every_model_of_every_question() -> None:
+    analyses = [samples.analysis(k, m) for k, m in ((2, "MD"), (5, "LOGRATIO"), (9, "SMD"))]
+    table = TABLES["pooled_results"](analyses, [])
+    assert [row["model"] for row in table.rows] == [model for a in analyses for model in a.fits]
+    assert [row["leads"] for row in table.rows].count(True) == len(analyses)
+
+
+@pytest.mark.parametrize(("k", "why"), [(0, "no study with a usable number"), (1, "one study: not pooled")])
+def test_a_question_without_a_fit_keeps_a_row_that_says_why(k: int, why: str) -> None:
+    (row,) = TABLES["pooled_results"]([samples.analysis(k)], []).rows
+    assert (row["k"], row["method"], row["estimate"]) == (k, why, None)
+
+
+def test_a_ratio_is_filed_as_a_log_and_read_as_a_ratio() -> None:
+    table = TABLES["effects"]([samples.analysis(3, "LOGRATIO")], [])
+    raw, shown = table.rows[0], dict(zip([c.id for c in table.visible], table.shown[0], strict=True))
+    assert raw["scale"] == "natural log of the ratio"
+    assert shown["yi"].text == f"{math.exp(raw['yi']):.2f}"  # type: ignore[arg-type]
+
+
+def test_effects_carry_locator_link_and_marks() -> None:
+    shown = TABLES["effects"]([samples.analysis(4)], []).hiding("analysis").shown
+    assert [row[0].mark for row in shown] == ["c", "a", "", "ac"]
+    assert shown[0][0].href == "https://example.org/trial"
+    assert shown[0][0].title == "Abstract, Results"
+    assert shown[0][-1].text == "Abstract, Results (full text)"
+
+
+def test_left_out_results_keep_their_kind_and_reason() -> None:
+    assert column("left_out", "kind", samples.analysis(5)) == [d.kind for d in samples.dropped()]
+
+
+def test_leave_one_out_has_a_row_for_each_study() -> None:
+    assert column("leave_one_out", "label", samples.analysis(5)) == [f"Author {1999 + i}" for i in range(5)]
+
+
+def test_data_queries_are_filed_with_their_place() -> None:
+    (row,) = TABLES["data_queries"]([], [QUERY]).rows
+    assert (row["file"], row["row"], row["columns"], row["status"]) == (QUERY.file, 7, "a; b", "open")
+
+
+def test_a_hidden_column_stays_in_the_file() -> None:
+    table = TABLES["left_out"]([samples.analysis(2)], [])
+    hidden = table.hiding("analysis")
+    assert "analysis" in hidden.header
+    assert "analysis" not in [c.id for c in hidden.visible]
+
+
+def test_where_selects_the_rows_of_one_question() -> None:
+    table = TABLES["effects"]([samples.analysis(3, identifier="a"), samples.analysis(2, identifier="b")], [])
+    assert len(table.where("analysis", "b").rows) == 2
+
+
+def test_people_are_counted_only_where_both_arms_are_known() -> None:
+    from dataclasses import replace
+
+    rows = samples.effects(3)
+    crowd = people((replace(rows[0], n_treat=None), *rows[1:]))
+    assert crowd.known == 2
+    assert crowd.studies == 3
+    assert crowd.total == sum(e.n_treat + e.n_ctrl for e in rows[1:])  # type: ignore[operator]
+
+
+def test_weight_shares_add_up_to_the_weights_of_the_leading_fit() -> None:
+    analysis = samples.analysis(9)
+    weights = analysis.fits[analysis.lead].weights
+    share = weight_shares(analysis)
+    assert share.abstracts == pytest.approx(sum(weights[1::2]), abs=SUM)
+    assert share.assumed == pytest.approx(sum(weights[::3]), abs=SUM)
+    assert share.secondary == 0
+
+
+def test_missing_studies_are_named_once_and_never_when_they_are_pooled() -> None:
+    from dataclasses import replace
+
+    analysis = samples.analysis(2)
+    first = samples.dropped()[0]
+    pooled = replace(first, study_id=analysis.effects[0].study_id)
+    found = replace(analysis, dropped=(first, replace(first, extraction_id="again"), pooled))
+    assert missing(found) == (first,)
+
+
+def test_a_study_held_back_by_a_query_is_not_counted_as_unprinted() -> None:
+    analysis = samples.analysis(2)
+    assert [d.kind for d in unprinted(analysis)] == ["known_missing", "not_poolable"]
+    assert [d.kind for d in held_back(analysis)] == ["open_query"]
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "", "//x.org"])
+def test_only_web_addresses_become_links(url: str) -> None:
+    assert link(url) == ""
+
+
+def test_cells_are_written_without_python_words() -> None:
+    assert [text(v) for v in (None, "", True, 0.5, -1e-7, 3)] == ["–", "–", "yes", "0.5", "−1e−07", "3"]
+    assert significant(123456.789, 3) == "1.23e+05"

@@ -1,0 +1,118 @@
+"""Reading refuses what is not what it seems, with its place; writing is whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from k2meta import io
+from k2meta.types import ProjectError
+from tests import samples
+
+BAD_FILES = [
+    (b"", r"t\.csv: the file is empty"),
+    (b" \n\n", r"t\.csv: the file is empty"),
+    (b"a,b\n1,\x00\n", r"t\.csv row 2: holds a NUL byte"),
+    ("a,b\n1,Müller\n".encode("cp1252"), r"t\.csv row 2: byte 0xfc is not UTF-8"),
+    (b"a;b;c\n1;2;3\n", r"row 1: columns are separated by semicolons"),
+    (b"a,b\n1,2,3\n", r"row 2: has 3 cells, the header has 2"),
+    (b"a,b,a\n1,2,3\n", r"row 1 column a: the column 'a' stands twice"),
+    (b"a,b,\n1,2,\n", r"row 1: column 3 has no name"),
+    (b"a,b\n\n1,2\n", r"row 2: is blank"),
+    (b'a,b\n1,"2\n', r"is not CSV"),
+]
+
+
+@pytest.mark.parametrize(("raw", "message"), BAD_FILES)
+def test_a_file_that_is_no_clean_table_is_refused_with_its_place(tmp_path: Path, raw: bytes, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(raw)
+    with pytest.raises(ProjectError, match=message):
+        io.read_table(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"data/trials\.csv: the file is missing"):
+        io.read_table(tmp_path / "trials.csv", "data/trials.csv")
+
+
+def test_every_unreadable_file_of_a_project_is_reported_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "trials.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ProjectError) as error:
+        io.read_project(tmp_path)
+    files = {problem.file for problem in error.value.problems}
+    assert files == {
+        f"data/{name}" for name in ("trials.csv", "extractions.csv", "outcomes.csv", "datapackage.json")
+    }
+
+
+def test_a_byte_order_mark_trailing_blank_rows_and_quoted_commas_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes('﻿a,b\n1,"x, ""y"""\n,\n\n'.encode())
+    table = io.read_table(path)
+    assert table.columns == ("a", "b")
+    assert [dict(row) for row in table.rows] == [{"a": "1", "b": 'x, "y"'}]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1 (see note)", "-cmd", "@SUM(A1)", "\tx", "\rx"])
+def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(cell: str) -> None:
+    assert io.spreadsheet_safe(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["-12.5", "+3", "-1e-9", ".5", "Shea 2009", ""])
+def test_numbers_and_plain_text_are_left_alone(cell: str) -> None:
+    assert io.spreadsheet_safe(cell) == cell
+
+
+def test_effects_survive_the_file_bit_by_bit(tmp_path: Path) -> None:
+    effects = samples.effects(7)
+    io.write_effects(tmp_path / "e.csv", effects)
+    assert io.read_effects(tmp_path / "e.csv") == effects
+    with (tmp_path / "e.csv").open(newline="", encoding="utf-8") as file:
+        header = next(csv.reader(file))
+    contract = ["study_id", "label", "yi", "vi", "measure", "n_treat", "n_ctrl", "route", "extraction_id"]
+    assert header[: len(contract)] == contract
+    assert "assumed" in header
+
+
+def test_fits_survive_the_file_bit_by_bit(tmp_path: Path) -> None:
+    for name, fit in samples.analysis(5).fits.items():
+        io.write_fit(tmp_path / f"{name}.json", fit)
+        # repr, because a standard error that is not defined is NaN, which equals nothing; options come back sorted
+        sent = dataclasses.replace(fit, options=dict(sorted(fit.options.items())))
+        assert repr(io.read_fit(tmp_path / f"{name}.json")) == repr(sent)
+    io.write_fit(tmp_path / "none.json", None)
+    assert io.read_fit(tmp_path / "none.json") is None
+
+
+def test_draws_have_the_same_bytes_each_time(tmp_path: Path) -> None:
+    draws = {"tau": np.ones((4, 10)), "mu": np.arange(40.0).reshape(4, 10)}
+    for name in ("a.h5", "b.h5"):
+        io.write_draws(tmp_path / name, draws)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    np.testing.assert_array_equal(io.read_draws(tmp_path / "a.h5")["mu"], draws["mu"])
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    io.write_json(path, {"b": 1, "a": [1.0, 0.1]})
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        io.write_json(path, {"a": object()})
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_bibtex_is_read_and_a_broken_entry_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "references.bib"
+    path.write_text("@article{Shea2009,\n  title = {A {B} c},\n  author = {Shea},\n  year = {2009}\n}\n", "utf-8")
+    (entry,) = io.read_bibliography(path)
+    assert (entry["key"], entry["title"], entry["author"]) == ("Shea2009", "A {B} c", "Shea")
+    path.write_text("@article{Shea2009,\n  title = {A\n", "utf-8")
+    with pytest.raises(ProjectError, match="is not BibTeX"):
+        io.read_bibliography(path)

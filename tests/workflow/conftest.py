@@ -1,0 +1,83 @@
+"""Whole projects, built in folders of their own by the commands that people type."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run a command of the environment in a folder, with nothing on standard input."""
+
+    def call(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(BIN / words[0]), *words[1:]],
+            cwd=folder,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def build(run: Run) -> Run:
+    """Run snakemake with our Snakefile on somebody's folder."""
+
+    def call(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run(
+            folder, "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder), *words, **variables
+        )
+
+    return call
+
+
+def copy(project: Path, to: Path) -> Path:
+    """Copy what a researcher edits (data/ and config/) into an empty folder."""
+    for name in ("data", "config"):
+        shutil.copytree(project / name, to / name)
+    return to
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a fresh copy of the tiny project with three questions."""
+    return copy(ROOT / "tests" / "projects" / "three_questions", tmp_path / "review")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, build: Run) -> Path:
+    """Return the tiny project, built once for all tests that only look."""
+    folder = copy(ROOT / "tests" / "projects" / "three_questions", tmp_path_factory.mktemp("tiny") / "review")
+    done = build(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory, build: Run) -> tuple[Path, Path]:
+    """Return the shipped review, built twice in two folders with another locale, time zone and hash seed."""
+    folders = []
+    for name, variables in (
+        ("first", {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
+        ("a second place", {"PYTHONHASHSEED": "77", "TZ": "Pacific/Auckland", "LC_ALL": "C"}),
+    ):
+        folder = copy(ROOT, tmp_path_factory.mktemp("shipped") / name)
+        done = build(folder, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        folders.append(folder)
+    return folders[0], folders[1]

@@ -1,0 +1,151 @@
+"""Bad input: one clear message with the place and the fix, exit code 2, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Run
+
+
+def replace(file: str, old: str, new: str, encoding: str = "utf-8") -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        path = project / file
+        text = path.read_text("utf-8")
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_bytes(text.replace(old, new, 1).encode(encoding))
+
+    return change
+
+
+def append(file: str, text: str) -> Callable[[Path], None]:
+    def change(project: Path) -> None:
+        with (project / file).open("a", encoding="utf-8") as out:
+            out.write(text)
+
+    return change
+
+
+def truncate(file: str) -> Callable[[Path], None]:
+    return lambda project: (project / file).open("w").close()
+
+
+def remove(file: str) -> Callable[[Path], None]:
+    return lambda project: (project / file).unlink()
+
+
+CONFIG, TRIALS, ROWS = "config/config.yaml", "data/trials.csv", "data/extractions.csv"
+
+BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "unknown config key": (
+        replace(CONFIG, "lower_is_better", "lower_is_beter"),
+        ["config/config.yaml row", "unknown key 'lower_is_beter'", "write lower_is_better"],
+    ),
+    "duplicate YAML key": (append(CONFIG, "seed: 2\n"), ["the key 'seed' stands twice (first in line"]),
+    "misspelt column": (
+        replace(ROWS, "timepoint_months", "timepoint_month"),
+        ["data/extractions.csv", "timepoint_month", "did you mean timepoint_months"],
+    ),
+    "decimal comma": (replace(ROWS, "-0.20,", '"-0,20",'), ["row 3 column diff_estimate", "-0,20", "-0.20"]),
+    "text in a number": (replace(ROWS, ",1.20,", ",about 1,"), ["row 2 column change_sd_treat", "about 1"]),
+    "infinity in a number": (replace(ROWS, ",1.20,", ",inf,"), ["row 2 column change_sd_treat", "inf"]),
+    "duplicate id": (
+        replace(ROWS, "Curie2003-cfpwv-1", "Bloch2002-cfpwv-1"),
+        ["column extraction_id", "Bloch2002-cfpwv-1"],
+    ),
+    "unknown study": (
+        replace(ROWS, "Arendt2001-cfpwv-1,Arendt2001", "Arendt2001-cfpwv-1,Arent2001"),
+        ["row 2 column study_id", "Arent2001", "Arendt2001"],
+    ),
+    "negative SD": (replace(ROWS, ",1.20,", ",-1.20,"), ["row 2 column change_sd_treat", "-1.20"]),
+    "interval that misses its estimate": (
+        replace(ROWS, "-0.20,-0.75,0.35", "-2.00,-0.75,0.35"),
+        ["row 3", "C01", "−2.00", "−0.75", "0.35", "data/queries.csv"],
+    ),
+    "wrong encoding": (
+        replace(TRIALS, "Curie 2003", "Curïe 2003", encoding="cp1252"),
+        ["data/trials.csv row 4", "is not UTF-8", "save it as UTF-8"],
+    ),
+    "NUL byte": (replace(TRIALS, "Poland", "Pol\0and"), ["data/trials.csv row 4", "NUL byte"]),
+    "empty file": (
+        lambda project: (project / TRIALS).write_bytes(b"") and None,
+        ["data/trials.csv: the file is empty"],
+    ),
+    "missing file": (lambda project: (project / TRIALS).unlink(), ["data/trials.csv: the file is missing"]),
+    "missing settings": (lambda project: (project / CONFIG).unlink(), ["config/config.yaml: the file is missing"]),
+    "broken YAML": (append(CONFIG, "  - : [\n"), ["config/config.yaml row", "is not YAML"]),
+    "outcome that is not in the dictionary": (
+        replace(CONFIG, "outcomes: [cfpwv]", "outcomes: [cfpvw]"),
+        ["analyses[0].outcomes (stiffness)", "write cfpwv"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_check_names_the_place_and_the_fix_and_exits_with_2(project: Path, run: Run, case: str) -> None:
+    spoil, expected = BAD[case]
+    spoil(project)
+    done = run(project, "k2meta", "check", ".")
+    message = done.stderr
+    assert done.returncode == 2, done.stdout + message
+    assert "Traceback" not in message
+    for words in expected:
+        assert words in message, message
+    assert "Fix: " in message
+
+
+@pytest.mark.parametrize("case", ["unknown config key", "duplicate YAML key", "broken YAML", "missing settings"])
+def test_a_run_with_bad_settings_exits_with_2_before_anything_is_made(
+    project: Path, build: Run, case: str
+) -> None:
+    spoil, expected = BAD[case]
+    spoil(project)
+    done = build(project)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert all(words in done.stderr for words in expected), done.stderr
+    assert not (project / "results").exists()
+    assert not (project / "reports").exists()
+
+
+@pytest.mark.parametrize("case", ["misspelt column", "interval that misses its estimate", "missing file"])
+def test_a_run_with_bad_data_says_why_and_leaves_no_artefact(project: Path, build: Run, case: str) -> None:
+    spoil, expected = BAD[case]
+    spoil(project)
+    done = build(project)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in output
+    assert all(words in output for words in expected), output
+    assert not (project / "results" / "records.json").exists()
+    assert not (project / "reports" / "report.html").exists()
+
+
+def test_every_problem_is_reported_at_once(project: Path, run: Run) -> None:
+    for case in ("unknown config key", "text in a number", "unknown study", "decimal comma"):
+        BAD[case][0](project)
+    message = run(project, "k2meta", "check", ".").stderr
+    for words in ("lower_is_beter", "about 1", "Arent2001", "-0,20"):
+        assert words in message, message
+
+
+def test_a_clean_project_exits_with_0_and_open_queries_with_1(project: Path, run: Run) -> None:
+    assert run(project, "k2meta", "check", ".").returncode == 0
+    replace(ROWS, "-0.20,-0.75,0.35", "-2.00,-0.75,0.35")(project)
+    (project / "data" / "queries.csv").write_text(
+        "query_id,status,column,corrected_value,reason,by\n"
+        "C01-Bloch2002-cfpwv-1,open,,,the full text was not read,a tester\n",
+        encoding="utf-8",
+    )
+    done = run(project, "k2meta", "check", ".")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "C01-Bloch2002-cfpwv-1" in done.stdout
+
+
+def test_an_unknown_folder_is_named(project: Path, run: Run) -> None:
+    done = run(project, "k2meta", "check", "nowhere")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "the file is missing" in done.stderr

@@ -1,0 +1,136 @@
+"""The whole path: what a build leaves, that it repeats to the byte, and what a new trial changes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from k2meta.report import overclaims
+from tests.workflow.conftest import ROOT, Run, copy
+
+# Deterministic numbers repeat on another platform to about 1e-9; sampled ones to their MCSE.
+TOLERANCE = 1e-6
+
+NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    """Every published file by its name relative to reports/."""
+    reports = folder / "reports"
+    files = (path for path in sorted(reports.rglob("*")) if path.is_file() and path.name != ".snakemake_timestamp")
+    return {str(path.relative_to(reports)): path.read_bytes() for path in files}
+
+
+def test_a_build_leaves_the_report_its_figures_tables_and_provenance(built: Path) -> None:
+    names = set(published(built))
+    assert {"report.html", "provenance.json"} <= names
+    for analysis in ("stiffness", "calcification", "radial"):
+        for kind in ("svg", "png", "csv"):
+            assert f"figures/{analysis}_forest.{kind}" in names
+    assert any(name.startswith("tables/") and name.endswith(".csv") for name in names)
+
+
+def test_no_trial_and_one_trial_are_said_and_do_not_fail_the_build(built: Path) -> None:
+    page = (built / "reports" / "report.html").read_text("utf-8")
+    assert "one trial: not pooled" in page.lower()
+    assert json.loads((built / "results" / "fits" / "calcification" / "reml_hksj.json").read_text()) is None
+    assert json.loads((built / "results" / "fits" / "radial" / "bayes_exact.json").read_text()) is None
+    assert "Dirac 2004" in page  # measured, printed no number: named beside the pool it is missing from
+
+
+def test_a_second_run_has_nothing_to_do(built: Path, build: Run) -> None:
+    again = build(built)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_nothing_published_names_the_folder_it_was_built_in(built: Path) -> None:
+    for name, raw in published(built).items():
+        for path in (str(built), str(ROOT), str(Path.home()) + "/"):
+            assert path.encode() not in raw, f"{name} holds {path}"
+
+
+def test_a_new_trial_changes_its_own_question_and_nothing_else(project: Path, built: Path, build: Run) -> None:
+    with (project / "data" / "trials.csv").open("a", encoding="utf-8") as file:
+        file.write("Euler2005,Euler 2005,2005,NCT00000005,Switzerland,rct,MK-7,90,91\n")
+    row = (
+        "Euler2005-cfpwv-1,Euler2005,cfpwv,main,12,m/s,raw,88,90,,,,,-0.25,-0.62,0.12,95,MD,,,"
+        "https://example.org/euler,Abstract,invented for a test,primary_abstract\n"
+    )
+    with (project / "data" / "extractions.csv").open("a", encoding="utf-8") as file:
+        file.write(row)
+    done = build(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Euler 2005" in (project / "reports" / "report.html").read_text("utf-8")
+    fits = {str(path.relative_to(project)) for path in (project / "results" / "fits").rglob("*.json")}
+    assert len(fits) == 9
+    for name in fits:
+        same = (project / name).read_bytes() == (built / name).read_bytes()
+        assert same == ("stiffness" not in name), name
+    before, after = published(built), published(project)
+    assert set(before) == set(after)
+    for name in before:
+        if "calcification" in name or "radial" in name:
+            assert before[name] == after[name], name
+
+
+def test_two_builds_in_two_folders_are_byte_identical(shipped: tuple[Path, Path]) -> None:
+    first, second = (published(folder) for folder in shipped)
+    assert set(first) == set(second)
+    assert len(first) > 30
+    different = [name for name in first if first[name] != second[name]]
+    assert not different
+
+
+@pytest.mark.parametrize("name", sorted(published(ROOT)))
+def test_the_committed_reports_equal_a_rebuild(shipped: tuple[Path, Path], name: str) -> None:
+    rebuilt = published(shipped[0])
+    assert name in rebuilt, f"reports/{name} is not made by the build: remove it"
+    if name.endswith(".png"):
+        return  # the same drawing as its SVG, which is compared below
+    committed, new = published(ROOT)[name].decode(), rebuilt[name].decode()
+    if name == "provenance.json":
+        committed, new = (_without_python(text) for text in (committed, new))
+    if name.endswith(".svg") or committed == new:
+        assert committed == new, "run `make report` and commit reports/"
+        return
+    assert NUMBER.sub("#", committed) == NUMBER.sub("#", new), "run `make report` and commit reports/"
+    pairs = zip(NUMBER.findall(committed), NUMBER.findall(new), strict=True)
+    for old, fresh in pairs:
+        assert float(old) == pytest.approx(float(fresh), rel=TOLERANCE, abs=1e-12)
+
+
+def _without_python(text: str) -> str:
+    value = json.loads(text)
+    del value["software"]["python"]
+    return json.dumps(value, sort_keys=True)
+
+
+def test_every_published_file_is_committed(shipped: tuple[Path, Path]) -> None:
+    assert set(published(shipped[0])) == set(published(ROOT)), "run `make report` and commit reports/"
+
+
+def test_the_published_page_claims_no_more_than_an_interval_can_carry(shipped: tuple[Path, Path]) -> None:
+    page = (shipped[0] / "reports" / "report.html").read_text("utf-8")
+    words = html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+    assert len(words) > 10_000
+    assert overclaims(words) == ()
+
+
+def test_settings_of_one_run_merge_over_the_file(project: Path, build: Run, tmp_path: Path) -> None:
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("review: {title: Another title}\n", encoding="utf-8")
+    done = build(project, "--configfile", str(extra), "--until", "records")
+    assert done.returncode == 0, done.stdout + done.stderr
+    merged = json.loads((project / "results" / "config.json").read_text("utf-8"))
+    assert merged["review"]["title"] == "Another title"
+    assert merged["review"]["question"] == "Does it build?"
+
+
+def test_a_project_in_another_folder_needs_only_data_and_config(tmp_path: Path) -> None:
+    folder = copy(ROOT / "tests" / "projects" / "three_questions", tmp_path / "mine")
+    assert sorted(path.name for path in folder.iterdir()) == ["config", "data"]

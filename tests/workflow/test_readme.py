@@ -1,0 +1,60 @@
+"""The README says what the build says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k2meta.numbers import fixed, interval, percent, places
+from tests.workflow.conftest import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+TEXT = " ".join(README.split())
+
+
+def fit(folder: Path, analysis: str, model: str) -> dict[str, Any]:
+    return json.loads((folder / "results" / "fits" / analysis / f"{model}.json").read_text("utf-8"))
+
+
+def test_the_two_answers_are_those_of_the_build(shipped: tuple[Path, Path]) -> None:
+    for analysis, model, unit, kind in (
+        ("cac_agatston", "reml_hksj", "Agatston units", "CI"),
+        ("cfpwv", "bayes_exact", "m/s", "credible interval"),
+    ):
+        mu = fit(shipped[0], analysis, model)["mu"]
+        digits = places("MD", mu["se"])
+        assert (
+            f"{fixed(mu['value'], digits)} {unit} (95 % {kind} {interval(mu['low'], mu['high'], digits)})" in TEXT
+        )
+    weights = fit(shipped[0], "cac_agatston", "reml_hksj")["weights"]
+    assert f"in four trials, one of which carries {percent(max(weights))} of the weight" in TEXT
+    assert len(weights) == 4
+
+
+def test_the_library_in_five_lines_prints_what_its_comments_say() -> None:
+    block = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    names: dict[str, Any] = {}
+    compared = 0
+    for line in block[1].splitlines():
+        code, _, comment = line.partition("#")
+        if (not code.strip() or "=" in code or code.startswith("import")) and "(mu_below=" not in code:
+            exec(code, names)
+            continue
+        values = eval(code, names)
+        printed = re.findall(r"-?\d+\.\d+", comment)
+        for value, text in zip(values, printed, strict=True):
+            assert float(text) == pytest.approx(value, abs=0.5 * 10 ** -len(text.split(".")[1]))
+            compared += 1
+    assert compared == 7
+
+
+def test_every_file_the_readme_points_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(links) > 8
+    for link in links:
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,101 @@
+# Settings, ids, wildcard constraints and code(): nothing else.
+
+import shlex
+import sys
+from pathlib import Path
+
+import k2meta
+from k2meta import io
+from k2meta.types import ProjectError
+from snakemake.utils import min_version, update_config
+
+min_version("9.0")
+
+# A job's `k2meta` is the one of this interpreter, also when the environment is not activated.
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
+
+
+def settings():
+    """The project's settings with --configfile and --config on top: maps merge, lists replace.
+
+    Every file is read strictly (unknown and duplicate keys are refused) before Snakemake's looser reading counts.
+    """
+    try:
+        merged, _ = io.read_yaml(Path("config/config.yaml"), "config/config.yaml")
+        for extra in workflow.configfiles:
+            io.read_yaml(Path(extra), str(extra))
+        update_config(merged, config)
+        io.checked_settings(merged, Path("config/config.yaml"))
+    except ProjectError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    io.write_config(Path("results/config.json"), merged)
+    return merged
+
+
+config = settings()
+
+ANALYSES = [analysis["id"] for analysis in config["analyses"]]
+SENSITIVITY = [check["id"] for check in config["sensitivity"]]
+
+
+def models(mcmc):
+    """Ids of the models fitted by MCMC, or of all others."""
+    return [
+        model["id"]
+        for model in config["models"]
+        if (model["estimator"] == "bayes_mcmc") == mcmc
+    ]
+
+
+# What a stage imports of the other stages; tests/test_house.py holds the arrows.
+IMPORTS = {
+    "sensitivity": ["models"],
+    "figures": ["models"],
+    "report": ["models", "figures", "tables"],
+}
+
+
+def code(stage):
+    """Sources of a stage and of what it imports: Snakemake does not see edits inside an imported package."""
+    house = Path(k2meta.__file__).parent
+    rooms = [house / room for room in [stage, "commands", *IMPORTS.get(stage, [])]]
+    paths = [
+        *house.glob("*.py"),
+        *(path for room in rooms if room.is_dir() for path in room.rglob("*")),
+    ]
+    return sorted(
+        str(path) for path in paths if path.is_file() and path.suffix != ".pyc"
+    )
+
+
+DATA = sorted(
+    str(path)
+    for path in Path("data").glob("*")
+    if path.suffix in {".csv", ".json", ".bib"}
+)
+RESULTS = (
+    ["results/config.json", "results/records.json"]
+    + expand(
+        "results/effects/{analysis}.{kind}",
+        analysis=ANALYSES,
+        kind=["csv", "dropped.json"],
+    )
+    + expand(
+        "results/fits/{analysis}/{model}.json",
+        analysis=ANALYSES,
+        model=[model["id"] for model in config["models"]],
+    )
+    + expand(
+        "results/sensitivity/{analysis}/{check}.json",
+        analysis=ANALYSES,
+        check=SENSITIVITY,
+    )
+)
+
+
+wildcard_constraints:
+    analysis="[a-z][a-z0-9_]*",
+    model="[a-z][a-z0-9_]*",
