@@ -61,10 +61,11 @@ class Analysis:
     def known_missing(self) -> tuple[Dropped, ...]:
         """Trials that measured the outcome and give the pool no number: one entry per trial outside the pool."""
         pooled = {effect.study_id for effect in self.effects}
-        found: dict[str, Dropped] = {}
-        for kind in ("open_query", "not_poolable", "known_missing"):
-            for entry in self.dropped:
-                if entry.kind == kind and entry.study_id not in pooled:
-                    found.setdefault(entry.study_id, entry)
-        order = {entry.study_id: i for i, entry in reversed(list(enumerate(self.dropped)))}
-        return tuple(sorted(found.values(), key=lambda entry: order[entry.study_id]))
+        kinds = ("open_query", "not_poolable", "known_missing")
+        waiting = [entry for entry in self.dropped if entry.kind in kinds and entry.study_id not in pooled]
+        # Of several entries of a trial the one that explains most: a number in doubt, a number that is printed,
+        # what the paper says in words.
+        best: dict[str, Dropped] = {}
+        for entry in sorted(waiting, key=lambda entry: (kinds.index(entry.kind), entry.reported == "")):
+            best.setdefault(entry.study_id, entry)
+        return tuple(best[study] for study in dict.fromkeys(entry.study_id for entry in waiting))

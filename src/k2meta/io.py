@@ -310,6 +310,7 @@ def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
         return ()
     from pybtex.database import BibliographyDataError
     from pybtex.database.input.bibtex import Parser
+    from pybtex.richtext import Text
     from pybtex.scanner import PybtexSyntaxError
 
     name = f"data/{path.name}"
@@ -321,8 +322,8 @@ def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
         {
             "key": key,
             "kind": entry.type,
-            **{field.lower(): value for field, value in entry.fields.items()},
-            "author": " and ".join(str(person) for person in entry.persons.get("author", [])),
+            **{field.lower(): str(Text.from_latex(value)) for field, value in entry.fields.items()},
+            "author": ", ".join(str(Text.from_latex(str(person))) for person in entry.persons.get("author", [])),
         }
         for key, entry in entries.items()
     )

@@ -31,6 +31,7 @@ REVIEW = ReviewMeta(
     limits=("There was no systematic search.", "Risk of bias was not assessed."),
     search_note="Trials were found by hand.",
     authors=("The authors",),
+    small_k=3,
 )
 QUERIES = (
     Query("C01-x", "C01", "error", "data/extractions.csv", 7, "x", "x-1", ("diff",), "−86 is outside", "r", "f"),

@@ -146,3 +146,10 @@ def test_only_web_addresses_become_links(url: str) -> None:
 def test_cells_are_written_without_python_words() -> None:
     assert [text(v) for v in (None, "", True, 0.5, -1e-7, 3)] == ["–", "–", "yes", "0.5", "−1e−07", "3"]
     assert significant(123456.789, 3) == "1.23e+05"
+
+
+def test_a_table_is_a_data_frame_at_full_precision() -> None:
+    table = TABLES["pooled_results"]([samples.analysis(5)], [])
+    frame = table.frame()
+    assert list(frame.columns) == list(table.header)
+    assert frame["estimate"].to_list() == [row["estimate"] for row in table.rows]

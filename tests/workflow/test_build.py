@@ -121,6 +121,19 @@ def test_the_published_page_claims_no_more_than_an_interval_can_carry(shipped: t
     assert overclaims(words) == ()
 
 
+def test_every_sampled_fit_passes_its_gate(shipped: tuple[Path, Path], run: Run, tmp_path: Path) -> None:
+    done = run(shipped[0], "k2meta", "report", ".", "--strict", "--out", str(tmp_path / "report.html"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.html").read_bytes() == (shipped[0] / "reports" / "report.html").read_bytes()
+
+
+def test_the_second_engine_agrees_on_every_number(shipped: tuple[Path, Path]) -> None:
+    files = sorted((shipped[0] / "results" / "sensitivity").glob("*/second_engine.json"))
+    compared = [entry for path in files for entry in json.loads(path.read_text("utf-8"))]
+    assert len(compared) >= 7 * 4
+    assert all(entry["agrees"] for entry in compared), [entry for entry in compared if not entry["agrees"]]
+
+
 def test_settings_of_one_run_merge_over_the_file(project: Path, build: Run, tmp_path: Path) -> None:
     extra = tmp_path / "extra.yaml"
     extra.write_text("review: {title: Another title}\n", encoding="utf-8")

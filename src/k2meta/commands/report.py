@@ -11,7 +11,7 @@ import typer
 from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
-from k2meta.config import Config, Review
+from k2meta.config import Config
 from k2meta.figures import strip
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
@@ -35,7 +35,7 @@ def report(
     analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
     gates = _gates(analyses, settings)
     page = render_html(
-        _meta(settings.review),
+        _meta(settings),
         analyses,
         _assets(figures, analyses, settings),
         build_tables(analyses, found.queries),
@@ -55,7 +55,8 @@ def report(
         raise typer.Exit(1)
 
 
-def _meta(review: Review) -> ReviewMeta:
+def _meta(settings: Config) -> ReviewMeta:
+    review = settings.review
     return ReviewMeta(
         title=review.title,
         version=review.version,
@@ -64,6 +65,7 @@ def _meta(review: Review) -> ReviewMeta:
         limits=review.limits,
         search_note=review.search,
         authors=review.authors,
+        small_k=settings.lead.small_k,
     )
 
 

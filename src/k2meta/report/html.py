@@ -141,9 +141,10 @@ def _environment() -> Environment:
 
 
 def _tie(value: object) -> object:
-    """Keep a number and its per cent sign on one line."""
+    """Keep a number on one line with its per cent sign, and a p value with its letter."""
     if type(value) is str:
-        return re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
+        value = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
+        value = re.sub(r"\bp ([=<>]) (\d)", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}\\2", value)
     return value
 
 

@@ -27,6 +27,8 @@ class ReviewMeta:
         How the trials were found, in one or two sentences.
     authors : tuple of str
         Names in printing order.
+    small_k : int
+        Up to how many studies the Bayesian interval leads.
     """
 
     title: str
@@ -36,6 +38,7 @@ class ReviewMeta:
     limits: tuple[str, ...]
     search_note: str
     authors: tuple[str, ...]
+    small_k: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from k2meta.tables.parts import (
     weights,
 )
 
-FEW = 3
+MOST_NAMES = 3
 """Up to this many studies the Bayesian interval leads."""
 
 Side = Literal["benefit", "harm", "neither"]
@@ -126,9 +126,9 @@ def _size(spec: Spec, value: float, decimals: int) -> str:
 def verdict(analysis: Analysis) -> Verdict:
     """Return the verdict of a question.
 
-    Fewer than two studies are not pooled. With two or three the Bayesian interval leads and the guarded
-    one stands beside it: where they disagree about excluding zero, the studies are too few to decide.
-    From four on the leading (guarded) interval decides alone. An interval that includes zero is
+    Fewer than two studies are not pooled. With few (``lead.small_k`` of the settings) the Bayesian interval
+    leads and the guarded one stands beside it: where they disagree about excluding zero, the studies are too
+    few to decide. With more the leading (guarded) interval decides alone. An interval that includes zero is
     *not shown*, which is no statement that the treatment does nothing.
     """
     spec, k = analysis.spec, analysis.k
@@ -140,10 +140,16 @@ def verdict(analysis: Analysis) -> Verdict:
     lead = analysis.fits[analysis.lead]
     where = side(spec, lead.mu.low, lead.mu.high)
     beside = analysis.fits.get(analysis.beside)
-    if k <= FEW and beside is not None and side(spec, beside.mu.low, beside.mu.high) != where:
+    if bayesian_leads(analysis) and beside is not None and side(spec, beside.mu.low, beside.mu.high) != where:
         return Verdict(f"too few {noun(spec)}s", _disagreement(analysis, lead, beside))
     word = {"benefit": "supported", "harm": "contradicted", "neither": "not shown"}[where]
     return Verdict(word, _reason(spec, lead, where))
+
+
+def bayesian_leads(analysis: Analysis) -> bool:
+    """Return whether the answer is led by a Bayesian fit, as the settings ask for when studies are few."""
+    lead = analysis.fits.get(analysis.lead)
+    return lead is not None and lead.posterior is not None
 
 
 def _reason(spec: Spec, lead: Fit, where: Side) -> str:
@@ -278,8 +284,8 @@ def beside_sentence(analysis: Analysis) -> str:
 
 
 def few(analysis: Analysis) -> str:
-    """Say which interval leads with two or three studies, and what the other is then worth."""
-    if not 2 <= analysis.k <= FEW:
+    """Say which interval leads where studies are few, and what the other is then worth."""
+    if not bayesian_leads(analysis):
         return ""
     sentence = f"With {number_word(analysis.k)} {noun(analysis.spec)}s the Bayesian interval leads"
     if analysis.k == 2:
@@ -411,7 +417,7 @@ def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
     names = [row.label for row in rows if side(spec, row.mu.low, row.mu.high) != reading]
     if not names:
         return f"Whether the interval includes {zero(spec)} does not depend on one {noun(spec)}."
-    if len(names) > FEW:
+    if len(names) > MOST_NAMES:
         return f"Whether the interval includes {zero(spec)} changes in {len(names)} of {len(rows)} of these."
     return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Value = str | float | int | bool | None
 """One raw cell of a table, at full precision; ``None`` where there is nothing to state."""
@@ -64,6 +68,12 @@ class TableData:
     def values(self) -> tuple[tuple[Value, ...], ...]:
         """Raw cells in file order, at full precision."""
         return tuple(tuple(row[name] for name in self.header) for row in self.rows)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the raw cells as a pandas DataFrame, for analysts who go on from here."""
+        import pandas as pd
+
+        return pd.DataFrame.from_records(list(self.values), columns=list(self.header))
 
     @property
     def visible(self) -> tuple[Column, ...]:
