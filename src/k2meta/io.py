@@ -332,8 +332,22 @@ def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
 # ---------------------------------------------------------------- stages
 
 
+def _result(path: Path) -> bytes:
+    """Return the bytes that an earlier stage wrote."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        fix = "run the stages before this one (snakemake does), or name the folder that holds it"
+        raise _fail(str(path), "the result of an earlier stage is missing", fix) from None
+
+
 def _decode[T](path: Path, kind: type[T]) -> T:
-    return msgspec.json.decode(path.read_bytes(), type=kind, strict=kind is Records)
+    raw = _result(path)
+    try:
+        return msgspec.json.decode(raw, type=kind, strict=kind is Records)
+    except msgspec.MsgspecError as error:
+        fix = "remove it and run snakemake again: the stage that writes it has changed"
+        raise _fail(str(path), f"is not what this stage reads: {error}", fix) from None
 
 
 def read_records(path: Path) -> Records:
@@ -352,15 +366,14 @@ EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__)
 def read_effects(path: Path) -> tuple[Effect, ...]:
     """Return the effects table of one analysis."""
     rows = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            plain: dict[str, Any] = {name: row[name] or None for name in EFFECT_COLUMNS}
-            for name in ("derivation", "assumptions"):
-                plain[name] = row[name].split(JOIN) if row[name] else []
-            for name in EFFECT_COLUMNS:
-                if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
-                    plain[name] = ""
-            rows.append(msgspec.convert(plain, Effect, strict=False))
+    for row in csv.DictReader(io.StringIO(_result(path).decode("utf-8"), newline="")):
+        plain: dict[str, Any] = {name: row[name] or None for name in EFFECT_COLUMNS}
+        for name in ("derivation", "assumptions"):
+            plain[name] = row[name].split(JOIN) if row[name] else []
+        for name in EFFECT_COLUMNS:
+            if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
+                plain[name] = ""
+        rows.append(msgspec.convert(plain, Effect, strict=False))
     return tuple(rows)
 
 
@@ -392,7 +405,7 @@ def write_dropped(path: Path, dropped: Sequence[Dropped]) -> None:
 
 def read_fit(path: Path) -> Fit | None:
     """Return a fit; ``None`` stands for *fewer than two trials: not pooled*."""
-    return msgspec.json.decode(path.read_bytes(), type=Fit | None, strict=False)
+    return _decode(path, Fit | None)  # type: ignore[arg-type]
 
 
 def write_fit(path: Path, fit: Fit | None) -> None:

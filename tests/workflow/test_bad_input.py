@@ -144,6 +144,15 @@ def test_a_clean_project_exits_with_0_and_open_queries_with_1(project: Path, run
     assert "C01-Bloch2002-cfpwv-1" in done.stdout
 
 
+@pytest.mark.parametrize("stage", ["effects", "fits", "mcmc", "sensitivity", "figures", "tables", "report"])
+def test_a_stage_that_is_run_too_early_says_what_it_waits_for(project: Path, run: Run, stage: str) -> None:
+    done = run(project, "k2meta", stage)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "is missing" in done.stderr
+    assert not (project / "reports").exists()
+
+
 def test_an_unknown_folder_is_named(project: Path, run: Run) -> None:
     done = run(project, "k2meta", "check", "nowhere")
     assert done.returncode == 2

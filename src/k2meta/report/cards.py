@@ -150,10 +150,16 @@ def card(analysis: Analysis, strip: str) -> Card:
         sentence=said.sentence if spec.headline or said.word in ("supported", "contradicted") else "",
         strip=strip,
         facts=_facts(analysis),
-        notes=tuple(filter(None, (words.dominance(analysis), words.few(analysis)))) if spec.headline else (),
+        notes=_notes(analysis, said.sentence) if spec.headline else (),
         label=ASSOCIATION if spec.source == "cohorts" else "",
         headline=spec.headline,
     )
+
+
+def _notes(analysis: Analysis, said: str) -> tuple[str, ...]:
+    """Return what stands beside the verdict; a verdict that decides already carries the caveat."""
+    caveat = analysis.spec.caveat if analysis.spec.caveat not in said else ""
+    return tuple(filter(None, (words.dominance(analysis), words.few(analysis), caveat)))
 
 
 def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
