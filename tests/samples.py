@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import k2meta as km
-from k2meta.analysis import Analysis, LeftOut, Line, PatientSD, Spec
+from k2meta.analysis import Analysis, Influence, LeftOut, Line, PatientSD, SmallStudyTest, Spec
 from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect
 
@@ -104,7 +104,19 @@ def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str 
             fit = km.random_effects(np.delete(yi, i), np.delete(vi, i))
             found.append(LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value))
         out = tuple(found)
+    pulls = tuple(
+        Influence(row.study_id, row.label, 0.4 - i, 0.3, 0.09, 1.2, 1 / k, 12.5, i == 0)
+        for i, row in enumerate(rows)
+        if k >= 3
+    )
+    why = f"k = {k}: test not run; tests for small-study effects need at least 10 studies"
+    tests = (
+        SmallStudyTest("Egger's regression test", None, None, None, None, why),
+        SmallStudyTest("trim and fill", None, -0.2, -0.5, 0.1, ""),
+    )
     return Analysis(
+        influence=pulls,
+        small_study=tests if k >= 2 else (),
         spec=spec(measure, identifier=identifier),
         effects=rows,
         dropped=dropped(),

@@ -9,32 +9,152 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from k2meta.effects.change import change_sd, change_sweep, crossover, implied_r
+    from k2meta.effects.combine import combine_arms, combine_events
+    from k2meta.effects.covariance import shared_control, smd_common_sd
+    from k2meta.effects.five_number import five_number, five_number_lognormal, skewness_test
     from k2meta.effects.measures import effect_sizes
     from k2meta.models import priors
+    from k2meta.models.batch import random_effects_batch
     from k2meta.models.bayes_exact import bayes_random_effects
     from k2meta.models.common_effect import common_effect
+    from k2meta.models.counts import mantel_haenszel, peto
     from k2meta.models.fit import Fit
+    from k2meta.models.meta_regression import meta_regression
+    from k2meta.models.multilevel import constant_correlation, multilevel, multivariate
     from k2meta.models.random_effects import random_effects
+    from k2meta.models.robust import cluster_robust, working_model
+    from k2meta.models.subgroups import subgroups
+    from k2meta.sensitivity.baujat import baujat
+    from k2meta.sensitivity.begg import begg
+    from k2meta.sensitivity.cumulative import cumulative
+    from k2meta.sensitivity.excess_significance import excess_significance
+    from k2meta.sensitivity.fail_safe_n import fail_safe_n
+    from k2meta.sensitivity.gosh import gosh
+    from k2meta.sensitivity.influence import influence
+    from k2meta.sensitivity.leave_one_out import leave_one_out
+    from k2meta.sensitivity.permutation_test import permutation_test
+    from k2meta.sensitivity.pet_peese import pet_peese
+    from k2meta.sensitivity.pustejovsky_rodgers import pustejovsky_rodgers
+    from k2meta.sensitivity.regression_test import egger, regression_test
+    from k2meta.sensitivity.selection_model import selection_model
+    from k2meta.sensitivity.trim_and_fill import trim_and_fill
+    from k2meta.sensitivity.two_by_two import harbord, peters
 
     __version__: str
 
 __all__ = [
     "Fit",
     "__version__",
+    "baujat",
     "bayes_random_effects",
+    "begg",
+    "change_sd",
+    "change_sweep",
+    "cluster_robust",
+    "combine_arms",
+    "combine_events",
     "common_effect",
+    "constant_correlation",
+    "crossover",
+    "cumulative",
     "effect_sizes",
+    "egger",
+    "excess_significance",
+    "fail_safe_n",
+    "five_number",
+    "five_number_lognormal",
+    "gosh",
+    "harbord",
+    "implied_r",
+    "influence",
+    "leave_one_out",
+    "mantel_haenszel",
+    "meta_regression",
+    "multilevel",
+    "multivariate",
+    "permutation_test",
+    "pet_peese",
+    "peters",
+    "peto",
     "priors",
+    "pustejovsky_rodgers",
     "random_effects",
+    "random_effects_batch",
+    "regression_test",
+    "selection_model",
+    "shared_control",
+    "skewness_test",
+    "smd_common_sd",
+    "subgroups",
+    "trim_and_fill",
+    "working_model",
 ]
 
-_HOME = {
-    "Fit": "k2meta.models.fit",
-    "bayes_random_effects": "k2meta.models.bayes_exact",
-    "common_effect": "k2meta.models.common_effect",
-    "effect_sizes": "k2meta.effects.measures",
-    "random_effects": "k2meta.models.random_effects",
+_ROOMS = {
+    "k2meta.effects.change": (
+        "change_sd",
+        "change_sweep",
+        "crossover",
+        "implied_r",
+    ),
+    "k2meta.effects.combine": (
+        "combine_arms",
+        "combine_events",
+    ),
+    "k2meta.effects.covariance": (
+        "shared_control",
+        "smd_common_sd",
+    ),
+    "k2meta.effects.five_number": (
+        "five_number",
+        "five_number_lognormal",
+        "skewness_test",
+    ),
+    "k2meta.effects.measures": ("effect_sizes",),
+    "k2meta.models.batch": ("random_effects_batch",),
+    "k2meta.models.bayes_exact": ("bayes_random_effects",),
+    "k2meta.models.common_effect": ("common_effect",),
+    "k2meta.models.counts": (
+        "mantel_haenszel",
+        "peto",
+    ),
+    "k2meta.models.fit": ("Fit",),
+    "k2meta.models.meta_regression": ("meta_regression",),
+    "k2meta.models.multilevel": (
+        "constant_correlation",
+        "multilevel",
+        "multivariate",
+    ),
+    "k2meta.models.random_effects": ("random_effects",),
+    "k2meta.models.robust": (
+        "cluster_robust",
+        "working_model",
+    ),
+    "k2meta.models.subgroups": ("subgroups",),
+    "k2meta.sensitivity.baujat": ("baujat",),
+    "k2meta.sensitivity.begg": ("begg",),
+    "k2meta.sensitivity.cumulative": ("cumulative",),
+    "k2meta.sensitivity.excess_significance": ("excess_significance",),
+    "k2meta.sensitivity.fail_safe_n": ("fail_safe_n",),
+    "k2meta.sensitivity.gosh": ("gosh",),
+    "k2meta.sensitivity.influence": ("influence",),
+    "k2meta.sensitivity.leave_one_out": ("leave_one_out",),
+    "k2meta.sensitivity.permutation_test": ("permutation_test",),
+    "k2meta.sensitivity.pet_peese": ("pet_peese",),
+    "k2meta.sensitivity.pustejovsky_rodgers": ("pustejovsky_rodgers",),
+    "k2meta.sensitivity.regression_test": (
+        "egger",
+        "regression_test",
+    ),
+    "k2meta.sensitivity.selection_model": ("selection_model",),
+    "k2meta.sensitivity.trim_and_fill": ("trim_and_fill",),
+    "k2meta.sensitivity.two_by_two": (
+        "harbord",
+        "peters",
+    ),
 }
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from k2meta.config import Line, PatientSD, Spec
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
-__all__ = ["Analysis", "Comparison", "LeftOut", "Line", "PatientSD", "Spec"]
+__all__ = ["Analysis", "Comparison", "Influence", "LeftOut", "Line", "PatientSD", "SmallStudyTest", "Spec"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,39 @@ class LeftOut:
     label: str
     mu: Estimate
     tau2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """What leaving out one study does to the pool, in the field's diagnostics.
+
+    ``rstudent`` is the studentised deleted residual, ``hat`` the leverage, ``tau2`` the heterogeneity of the rest.
+    """
+
+    study_id: str
+    label: str
+    rstudent: float
+    dffits: float
+    cooks_d: float
+    cov_ratio: float
+    hat: float
+    tau2: float
+    influential: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SmallStudyTest:
+    """One test or adjustment for small-study effects, or the reason why it was not run.
+
+    ``estimate``, ``low`` and ``high`` hold the adjusted mean effect where the method gives one.
+    """
+
+    test: str
+    p: float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    not_run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +84,8 @@ class Analysis:
     beside: str
     leave_one_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
+    influence: tuple[Influence, ...] = ()
+    small_study: tuple[SmallStudyTest, ...] = ()
 
     @property
     def k(self) -> int:

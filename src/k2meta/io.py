@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Comparison, LeftOut
+from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
@@ -433,6 +433,26 @@ def write_comparisons(path: Path, rows: Sequence[Comparison]) -> None:
     write_json(path, rows)
 
 
+def read_influence(path: Path) -> tuple[Influence, ...]:
+    """Return the deletion diagnostics of one analysis."""
+    return _decode(path, tuple[Influence, ...])
+
+
+def write_influence(path: Path, rows: Sequence[Influence]) -> None:
+    """Write the deletion diagnostics of one analysis."""
+    write_json(path, rows)
+
+
+def read_small_study(path: Path) -> tuple[SmallStudyTest, ...]:
+    """Return the tests for small-study effects of one analysis."""
+    return _decode(path, tuple[SmallStudyTest, ...])
+
+
+def write_small_study(path: Path, rows: Sequence[SmallStudyTest]) -> None:
+    """Write the tests for small-study effects of one analysis."""
+    write_json(path, rows)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -478,6 +498,8 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         beside=beside,
         leave_one_out=read_left_out(checks / "leave_one_out.json") if "leave_one_out" in has else (),
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
+        influence=read_influence(checks / "influence.json") if "influence" in has else (),
+        small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
     )
 
 

@@ -132,6 +132,8 @@ def test_final_values_are_trusted_least() -> None:
         ),
         printed(diff_measure="PERCENT", diff_estimate=-56.0, diff_ci_low=-80.0, diff_ci_high=-10.0),
         printed(n=(20, 20), change_median_treat=-385.0, change_median_ctrl=39.0),
+        printed(diff_measure="MD", n=(20, 20), diff_estimate=0.0, p_value=0.5),
+        printed(diff_measure="MD", diff_estimate=1.0, diff_ci_low=0.0, diff_ci_high=2.0, diff_ci_level=100.0),
     ],
 )
 def test_what_carries_no_variance_on_the_scale_gives_no_effect(cells: Printed) -> None:

@@ -82,35 +82,6 @@ def test_the_order_of_the_studies_does_not_matter(rows, name, random):
 
 @quick
 @given(studies)
-def test_the_pooled_effect_and_every_shrunken_one_lie_between_the_effects(rows):
-    yi, vi = arrays(rows)
-    for fit in (km.random_effects(yi, vi), km.common_effect(yi, vi)):
-        slack = 1e-12 * (1 + np.abs(yi).max())
-        for value in (fit.mu.value, *(study.value for study in fit.studies)):
-            assert yi.min() - slack <= value <= yi.max() + slack
-        assert sum(fit.weights) == pytest.approx(1.0, rel=1e-12)
-        assert fit.mu.low <= fit.mu.value <= fit.mu.high
-
-
-@quick
-@given(studies)
-def test_the_guarded_interval_is_never_narrower_than_either_of_its_parts(rows):
-    yi, vi = arrays(rows)
-    width = {i: km.random_effects(yi, vi, interval=i).mu.se for i in ("z", "HKSJ", "HKSJ-guarded")}
-    assert width["HKSJ-guarded"] == max(width["z"], width["HKSJ"])
-
-
-@quick
-@given(studies)
-def test_splitting_a_study_into_two_halves_keeps_the_common_effect(rows):
-    yi, vi = arrays(rows)
-    halves = km.common_effect(np.append(yi, yi[0]), np.append(np.append(2 * vi[0], vi[1:]), 2 * vi[0]))
-    whole = km.common_effect(yi, vi)
-    same([whole.mu.value, whole.mu.se, whole.q.value], [halves.mu.value, halves.mu.se, halves.q.value], 1.0)
-
-
-@quick
-@given(studies)
 def test_paule_mandel_leaves_one_mean_square_and_reml_no_slope(rows):
     yi, vi = arrays(rows)
     tau2 = km.random_effects(yi, vi, tau2="PM").tau2.value

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 import k2meta as km
-from k2meta.sensitivity import SENSITIVITY, leave_one_out
+from k2meta.sensitivity import leave_one_out
 from tests.references import load
 
 # Each fit is an iterative one; the reference is metafor at tightened tolerances.
@@ -33,7 +33,3 @@ def test_of_two_studies_the_other_one_is_left_and_of_one_nothing():
     fits = leave_one_out([0.1, 0.5], [0.04, 0.09], km.random_effects)
     assert [(fit.mu.value, fit.mu.se) for fit in fits] == [(0.5, pytest.approx(0.3)), (0.1, pytest.approx(0.2))]
     assert leave_one_out([0.1], [0.04], km.random_effects) == ()
-
-
-def test_checks_are_registered_by_name():
-    assert set(SENSITIVITY) == {"leave_one_out", "second_engine"}

@@ -60,3 +60,10 @@ def test_an_iteration_that_stops_short_is_recognised_and_judged_by_regression(mo
 
 def test_one_study_has_nothing_to_compare():
     assert second_engine([0.1], [0.04], km.random_effects([0.1], [0.04])) == ()
+
+
+@pytest.mark.parametrize("interval", ["KR", "PL", "HC", "permutation"])
+def test_an_interval_that_is_no_regression_is_not_compared_with_one(interval):
+    yi, vi = [0.1, 0.4, -0.2, 0.6, 0.3], [0.02, 0.05, 0.03, 0.04, 0.02]
+    fit = km.random_effects(yi, vi, interval=interval)
+    assert [found.quantity for found in second_engine(yi, vi, fit)] == ["tau2 (DL)", "tau2 (PM)"]

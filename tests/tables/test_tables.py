@@ -33,7 +33,8 @@ def column(table_name: str, name: str, *analyses: object) -> list[object]:
 
 def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
     tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
-    assert set(tables) == {"pooled_results", "effects", "left_out", "leave_one_out", "data_queries"}
+    estimates = {"pooled_results", "effects", "left_out", "leave_one_out", "influence", "small_study"}
+    assert set(tables) == {*estimates, "data_queries"}
     for table in tables.values():
         assert all(len(values) == len(table.header) for values in table.values)
         assert all(len(cells) == len(table.visible) for cells in table.shown)
@@ -153,3 +154,16 @@ def test_a_table_is_a_data_frame_at_full_precision() -> None:
     frame = table.frame()
     assert list(frame.columns) == list(table.header)
     assert frame["estimate"].to_list() == [row["estimate"] for row in table.rows]
+
+
+def test_a_test_that_was_not_run_says_why_and_an_adjustment_shows_its_interval() -> None:
+    table = TABLES["small_study"]([samples.analysis(5, "SMD")], [])
+    cells = [{c.id: s.text for c, s in zip(table.visible, row, strict=True)} for row in table.shown]
+    assert "k = 5: test not run" in cells[0]["not_run"]
+    assert cells[1]["interval"] == "−0.50 to 0.10"
+
+
+def test_influence_flags_a_study_in_words() -> None:
+    table = TABLES["influence"]([samples.analysis(3)], [])
+    flags = [dict(zip([c.id for c in table.visible], row, strict=True))["influential"].text for row in table.shown]
+    assert flags == ["yes", "no", "no"]

@@ -8,10 +8,11 @@ import numpy as np
 import typer
 
 from k2meta import io
-from k2meta.analysis import Comparison, LeftOut
+from k2meta.analysis import Comparison, Influence, LeftOut, SmallStudyTest
 from k2meta.commands.fits import estimator
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.config import Config, Spec
+from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.types import Effect
 
@@ -24,6 +25,10 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
         folder = results / "sensitivity" / spec.id
         if "leave_one_out" in settings.sensitivity:
             io.write_left_out(folder / "leave_one_out.json", _left_out(rows, spec, settings))
+        if "influence" in settings.sensitivity:
+            io.write_influence(folder / "influence.json", _influence(rows, settings))
+        if "small_study" in settings.sensitivity:
+            io.write_small_study(folder / "small_study.json", _small_study(rows))
         if "second_engine" in settings.sensitivity:
             io.write_comparisons(folder / "second_engine.json", _comparisons(rows, spec, settings))
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
@@ -39,6 +44,52 @@ def _left_out(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Lef
     return tuple(
         LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value) for row, fit in zip(rows, fits, strict=True)
     )
+
+
+def _influence(rows: Sequence[Effect], settings: Config) -> tuple[Influence, ...]:
+    """Return the deletion diagnostics, with the estimator of tau2 of the leading frequentist model."""
+    if len(rows) < 3:
+        return ()
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    tau2 = settings.model(settings.lead.model).options.get("tau2", "EE")
+    found = SENSITIVITY["influence"](yi, vi, tau2=tau2)
+    return tuple(
+        Influence(
+            row.study_id,
+            row.label,
+            rstudent=one.rstudent,
+            dffits=one.dffits,
+            cooks_d=one.cooks_d,
+            cov_ratio=one.cov_ratio,
+            hat=one.hat,
+            tau2=one.tau2_deleted,
+            influential=one.influential,
+        )
+        for row, one in zip(rows, found.studies, strict=True)
+    )
+
+
+def _small_study(rows: Sequence[Effect]) -> tuple[SmallStudyTest, ...]:
+    """Run what is registered for small-study effects; below its minimum k each says why it was not run."""
+    if len(rows) < 2:
+        return ()
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    egger, begg = SENSITIVITY["egger"](yi, vi), SENSITIVITY["begg"](yi, vi)
+    filled, pet_peese = SENSITIVITY["trim_and_fill"](yi, vi), SENSITIVITY["pet_peese"](yi, vi)
+    selected = SENSITIVITY["selection_model"](yi, vi)
+    return (
+        _tested("Egger's regression test", egger.p, None, egger.not_run),
+        _tested("Begg and Mazumdar's rank test", begg.p, None, begg.not_run),
+        _tested("trim and fill", None, filled.fit.mu if filled.fit else None, filled.not_run),
+        _tested("PET-PEESE", None, pet_peese.estimate, pet_peese.not_run),
+        _tested("step-function selection model", selected.lrt_p, selected.mu, selected.not_run),
+    )
+
+
+def _tested(test: str, p: float | None, mu: Estimate | None, not_run: str) -> SmallStudyTest:
+    if mu is None:
+        return SmallStudyTest(test, p, None, None, None, not_run)
+    return SmallStudyTest(test, p, mu.value, mu.low, mu.high, not_run)
 
 
 def _comparisons(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Comparison, ...]:

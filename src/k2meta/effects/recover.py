@@ -1,12 +1,26 @@
-"""Standard errors from what a paper prints instead: scalars in, a scalar out."""
+"""Standard errors and deviations from what a paper prints instead: scalars in, a scalar out."""
 
 from __future__ import annotations
 
 import math
 
+from k2meta.effects.errors import RecoverError
 
-class RecoverError(ValueError):
-    """The printed numbers cannot give a standard error."""
+__all__ = [
+    "RecoverError",
+    "critical_value",
+    "d_from_log_odds_ratio",
+    "d_from_t",
+    "sd_from_ci",
+    "sd_from_iqr",
+    "sd_from_range",
+    "sd_from_se",
+    "se_from_ci",
+    "se_from_f",
+    "se_from_p",
+    "se_from_t",
+    "se_from_z",
+]
 
 
 def se_from_ci(low: float, high: float, *, level: float = 0.95, df: float | None = None) -> float:
@@ -21,15 +35,25 @@ def se_from_ci(low: float, high: float, *, level: float = 0.95, df: float | None
     df : float, optional
         Degrees of freedom of the t quantile q; the normal quantile without.
     """
-    if not high > low:
+    if not (high > low and math.isfinite(high - low)):
         raise RecoverError(f"the interval {low:g} to {high:g} has no width")
     return (high - low) / (2 * critical_value(level, df))
 
 
 def critical_value(level: float = 0.95, df: float | None = None) -> float:
-    """Return the two-sided critical value of the normal, or of t with ``df`` degrees of freedom."""
+    """Return the two-sided critical value of the normal, or of t with ``df`` degrees of freedom.
+
+    Raises
+    ------
+    RecoverError
+        A level outside (0, 1), such as a percentage, or degrees of freedom that are not positive.
+    """
     from scipy.special import ndtri, stdtrit
 
+    if not 0 < level < 1:
+        raise RecoverError(f"level {level:g}: a coverage lies between 0 and 1, for example 0.95")
+    if df is not None and not df > 0:
+        raise RecoverError(f"{df:g} degrees of freedom: a t quantile needs more than none")
     upper = 0.5 + level / 2
     return float(ndtri(upper) if df is None else stdtrit(df, upper))
 
@@ -42,14 +66,82 @@ def se_from_p(estimate: float, p: float, *, df: float | None = None) -> float:
     RecoverError
         For an estimate of zero, or p outside (0, 1): neither carries a standard error.
     """
-    if estimate == 0 or not 0 < p < 1:
+    from scipy.special import ndtri, stdtrit
+
+    if estimate == 0 or not math.isfinite(estimate) or not 0 < p < 1:
         raise RecoverError(f"estimate {estimate:g} with p = {p:g} carries no standard error")
-    return abs(estimate) / critical_value(1 - p, df)
+    if df is not None and not df > 0:
+        raise RecoverError(f"{df:g} degrees of freedom: a t test needs more than none")
+    # The lower tail keeps the digits of a p value that 1 - p would round away.
+    statistic = -float(ndtri(p / 2) if df is None else stdtrit(df, p / 2))
+    return abs(estimate) / statistic
+
+
+def se_from_t(estimate: float, t: float) -> float:
+    """Return the standard error |estimate / t| behind a t statistic; the signs of the two are not compared.
+
+    Raises
+    ------
+    RecoverError
+        For an estimate or a statistic of zero: neither carries a standard error.
+    """
+    if 0 in (estimate, t) or not math.isfinite(estimate) or not math.isfinite(t):
+        raise RecoverError(f"estimate {estimate:g} with a statistic of {t:g} carries no standard error")
+    return abs(estimate / t)
+
+
+def se_from_z(estimate: float, z: float) -> float:
+    """Return the standard error |estimate / z| behind a z statistic; see `se_from_t`."""
+    return se_from_t(estimate, z)
+
+
+def se_from_f(estimate: float, f: float) -> float:
+    """Return the standard error |estimate| / sqrt(f) behind an F statistic with one numerator df."""
+    if not f > 0:
+        raise RecoverError(f"F = {f:g} carries no standard error; it must be above zero")
+    return se_from_t(estimate, math.sqrt(f))
 
 
 def sd_from_se(se: float, n: float) -> float:
     """Return the standard deviation of one arm from the standard error of its mean."""
+    if se < 0 or not n >= 1:
+        raise RecoverError(f"SE {se:g} with n = {n:g} carries no standard deviation")
     return se * math.sqrt(n)
+
+
+def sd_from_ci(low: float, high: float, n: float, *, level: float = 0.95) -> float:
+    """Return the standard deviation of one arm from the t interval of its mean, n - 1 degrees of freedom."""
+    return sd_from_se(se_from_ci(low, high, level=level, df=n - 1), n)
+
+
+def sd_from_range(low: float, high: float, n: float) -> float:
+    """Return the standard deviation from the minimum and maximum of n normal values (Wan et al. 2014).
+
+    (high - low) / (2 Phi^-1((n - .375)/(n + .25))): the denominator is Blom's expected range of n normal values.
+    """
+    return _spread(low, high, n) / (2 * _quantile((n - 0.375) / (n + 0.25)))
+
+
+def sd_from_iqr(q1: float, q3: float, n: float) -> float:
+    """Return the standard deviation from the quartiles of n normal values (Wan et al. 2014).
+
+    (q3 - q1) / (2 Phi^-1((.75 n - .125)/(n + .25))), which tends to the IQR over 1.349.
+    """
+    return _spread(q1, q3, n) / (2 * _quantile((0.75 * n - 0.125) / (n + 0.25)))
+
+
+def _spread(low: float, high: float, n: float) -> float:
+    if not n >= 2:
+        raise RecoverError(f"n = {n:g}: a spread needs at least 2 values")
+    if not (high > low and math.isfinite(high - low)):
+        raise RecoverError(f"the range {low:g} to {high:g} has no width")
+    return high - low
+
+
+def _quantile(probability: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
 
 
 def d_from_t(t: float, n1: float, n2: float) -> float:

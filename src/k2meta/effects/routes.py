@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from k2meta.effects.errors import EffectError
 from k2meta.effects.measures import effect_sizes, log_risk_ratio, smd_from_d
 from k2meta.effects.recover import (
-    RecoverError,
     d_from_log_odds_ratio,
     d_from_t,
     sd_from_se,
@@ -199,10 +199,7 @@ def diff_p(printed: Printed, measure: Measure) -> Derived | None:
     if difference is None or not printed.has("p_value") or printed.n1 is None or printed.n2 is None:
         return None
     df = printed.n1 + printed.n2 - 2
-    try:
-        se = se_from_p(difference[0], printed["p_value"], df=df)
-    except RecoverError:
-        return None
+    se = se_from_p(difference[0], printed["p_value"], df=df)
     steps = (
         difference[1],
         f"SE from p = {_number(printed['p_value'])} by a t test with {df:g} df: {_number(se)}",
@@ -287,9 +284,15 @@ ROUTES: dict[str, Callable[[Printed, Measure], Derived | None]] = {
 
 
 def derive(printed: Printed, measure: Measure) -> tuple[str, Derived] | None:
-    """Return the name and the result of the first route that applies, or ``None``."""
+    """Return the name and the result of the first route that applies, or ``None``.
+
+    A route whose numbers cannot carry a variance (an arm of one person, a level of 100 %) does not apply.
+    """
     for name, route in ROUTES.items():
-        found = route(printed, measure)
+        try:
+            found = route(printed, measure)
+        except EffectError:
+            continue
         if found is not None and found.vi > 0:
             return name, found
     return None

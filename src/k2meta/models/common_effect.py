@@ -6,9 +6,10 @@ import math
 
 from numpy.typing import ArrayLike
 
-from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, QTest, Share, StudyEstimate
+from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, QTest, StudyEstimate
 from k2meta.models.inputs import Inputs, checked, checked_level
 from k2meta.models.intervals import tested, wald
+from k2meta.models.q_shares import q_based_shares
 from k2meta.models.weighted import generalised_q, pooled
 
 ONE_STUDY = "One study: nothing is pooled, its own normal interval is shown and heterogeneity is not estimable."
@@ -31,8 +32,8 @@ def common_effect(yi: ArrayLike, vi: ArrayLike, *, level: float = 0.95, model: s
     Returns
     -------
     Fit
-        ``tau2`` is zero by assumption and has no interval; ``i2`` and ``h2`` are based on Q, and ``studies``
-        are all equal to ``mu``.
+        ``tau2`` is zero by assumption and has no interval; ``i2`` and ``h2`` are based on Q with
+        the test-based interval of :func:`k2meta.models.q_shares.q_based_shares`, and ``studies`` are all ``mu``.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def common_effect(yi: ArrayLike, vi: ArrayLike, *, level: float = 0.95, model: s
     weight = 1.0 / data.vi
     mu = tested(pooled(data.yi, weight) + data.shift, wald(data.yi, weight), level, None)
     q = cochran_q(data)
-    i2, h2 = q.i2, (q.value / q.df if q.df else 1.0)
+    i2, h2 = q_based_shares(q.value, q.df, level)
     return Fit(
         model=model or "common_effect",
         method="common effect, inverse-variance weights, normal interval",
@@ -52,10 +53,10 @@ def common_effect(yi: ArrayLike, vi: ArrayLike, *, level: float = 0.95, model: s
         mu=mu,
         tau2=Heterogeneity(0.0, None, None, None, "zero by assumption", "none", level),
         tau=Estimate(0.0, math.nan, 0.0, 0.0, level),
-        i2=i2,
-        h2=h2,
-        i2_share=Share(i2, None, None, "max(0, 100 (Q - df) / Q)"),
-        h2_share=Share(h2, None, None, "Q / df"),
+        i2=i2.value,
+        h2=h2.value,
+        i2_share=i2,
+        h2_share=h2,
         q=q,
         prediction=None,
         weights=tuple(float(w) for w in weight / weight.sum()),

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from k2meta.models.generalised_q import moment_weights
 from k2meta.models.inputs import Vector
+from k2meta.models.interval_types import Tau2Interval
 from k2meta.models.roots import Root, bracketed_root
 from k2meta.models.weighted import generalised_q, leverage_complement, pooled, trace_p, trace_psps
 
@@ -59,15 +61,6 @@ class Tau2:
         return self.value == 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tau2Interval:
-    """Confidence limits of tau2; ``null_set`` when even tau2 = 0 leaves less spread than the interval allows."""
-
-    low: float
-    high: float
-    null_set: bool
-
-
 def method_of_moments(yi: Vector, vi: Vector, weight: Vector) -> Tau2:
     """Return the moment estimate for any fixed positive weights, shape (k,).
 
@@ -84,6 +77,14 @@ def method_of_moments(yi: Vector, vi: Vector, weight: Vector) -> Tau2:
 def dersimonian_laird(yi: Vector, vi: Vector) -> Tau2:
     """Return the DL estimate (DerSimonian and Laird 1986): moments with weights 1 / vi."""
     return method_of_moments(yi, vi, 1.0 / vi)
+
+
+def generalised_moments(yi: Vector, vi: Vector, weights: str = "inv_v") -> Tau2:
+    """Return the GENQ estimate: moments with the fixed weights 1 / v, 1 or 1 / sqrt(v) by name.
+
+    With ``"inv_v"`` it is DL and with ``"equal"`` HE; ``"inv_sqrt_v"`` lies between them.
+    """
+    return method_of_moments(yi, vi, moment_weights(vi, weights))
 
 
 def hedges(yi: Vector, vi: Vector) -> Tau2:
@@ -285,4 +286,5 @@ ESTIMATORS: Mapping[str, Callable[[Vector, Vector], Tau2]] = {
     "HS": hunter_schmidt,
     "HSk": hunter_schmidt_corrected,
     "SJ": sidik_jonkman,
+    "GENQ": generalised_moments,
 }

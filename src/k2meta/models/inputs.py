@@ -46,8 +46,8 @@ def checked(yi: ArrayLike, vi: ArrayLike) -> Inputs:
         No study, lengths that differ, a shape other than (k,), a value that is not finite, or a variance that
         is not positive. The message names the index of the first offending value.
     """
-    y = _vector("yi", yi)
-    v = _vector("vi", vi)
+    y = vector("yi", yi)
+    v = vector("vi", vi)
     if len(y) != len(v):
         raise InputError(f"yi has {len(y)} values and vi has {len(v)}; one variance belongs to each effect")
     if not len(y):
@@ -72,7 +72,7 @@ def checked_level(level: float) -> float:
     return float(level)
 
 
-def _vector(name: str, values: ArrayLike) -> Vector:
+def vector(name: str, values: ArrayLike) -> Vector:
     try:
         vector = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -40,7 +40,8 @@ INTERVALS: Mapping[str, tuple[StandardError, bool]] = {
     "HKSJ": (hartung_knapp, True),
     "HKSJ-guarded": (guarded, True),
 }
-"""Name in the config: standard error, and whether the quantile is Student's t with k - 1 degrees of freedom."""
+"""Name in the config: standard error, and whether the quantile is Student's t with k - 1 degrees of freedom.
+:mod:`k2meta.models.pooling` adds the methods that are more than a standard error."""
 
 
 def critical(level: float, df: float | None) -> float:

@@ -132,6 +132,8 @@ class Question:
     models: TableData
     dropped: TableData
     one_out: TableData
+    influence: TableData
+    small_study: TableData
 
 
 # --- the first screen --------------------------------------------------------------------------------
@@ -355,6 +357,8 @@ def question(
         models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
         dropped=tables["left_out"].where("analysis", name).hiding("analysis"),
         one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
+        influence=tables["influence"].where("analysis", name).hiding("analysis"),
+        small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
     )
 
 

@@ -28,6 +28,9 @@ CRITERION = 1e-8
 """Allowed distance of Q from k - 1 in the iteration of statsmodels; its default, 1e-5, is too loose for us."""
 
 ITERATIONS = 500
+REGRESSIONS = ("z", "t", "HKSJ", "HKSJ-guarded")
+"""Intervals of mu that a weighted regression on a constant gives as well."""
+
 ENGINE = "statsmodels"
 
 
@@ -51,7 +54,8 @@ def second_engine(yi: ArrayLike, vi: ArrayLike, fit: Fit) -> tuple[Agreement, ..
     yi, vi : array_like, shape (k,)
         The effects and sampling variances behind ``fit``.
     fit : Fit
-        For a Bayesian fit only the estimators of tau2 are compared: statsmodels has no such model.
+        For a Bayesian fit, and for an interval that is no regression (KR, PL, HC, permutation), only the
+        estimators of tau2 are compared: statsmodels has no such model.
 
     Returns
     -------
@@ -67,7 +71,8 @@ def second_engine(yi: ArrayLike, vi: ArrayLike, fit: Fit) -> tuple[Agreement, ..
     if data.k < 2:
         return ()
     tau2 = (_dersimonian_laird(data), _paule_mandel(data))
-    return tau2 if "tau_prior" in fit.options else (*_regression(data, fit), *tau2)
+    known = "tau_prior" not in fit.options and fit.options.get("interval", "z") in REGRESSIONS
+    return (*_regression(data, fit), *tau2) if known else tau2
 
 
 def _wls(data: Inputs, tau2: float) -> Any:
