@@ -52,7 +52,7 @@ def effects(k: int, measure: str = "MD", seed: int = 1) -> tuple[Effect, ...]:
             outcome="cac_agatston",
             unit="AU",
             months=24.0,
-            vitamer="MK-7",
+            intervention="MK-7",
             population="adults",
             source_tier="primary_abstract" if i % 2 else "primary_full_text",
             source_locator="Abstract, Results",

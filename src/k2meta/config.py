@@ -168,9 +168,9 @@ def _in_words(error: ValidationError, file: str, lines: Mapping[Path, int]) -> I
             if key not in allowed:
                 near = difflib.get_close_matches(str(key), allowed, n=1)
                 fix = f"write {near[0]}" if near else f"use one of {', '.join(allowed)}, or remove it"
-                yield Problem(
-                    file, f"unknown key {key!r}", fix, _row((*path, key), lines), _place((*path, key)), str(key)
-                )
+                # A key that stands in no line of the file came from the command line.
+                found_in = lines.get((*path, key))
+                yield Problem(file, f"unknown key {key!r}", fix, found_in, _place((*path, key)), str(key))
         return
     if error.validator == "required":
         for key in wanted:

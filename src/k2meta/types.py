@@ -145,7 +145,7 @@ class Effect:
     outcome: str
     unit: str
     months: float | None
-    vitamer: str
+    intervention: str
     population: str
     source_tier: str
     source_locator: str

@@ -41,7 +41,7 @@ def analysis(seed: int) -> Analysis:
         dataclasses.replace(
             _wild(rng, effect),
             label=str(rng.choice(LABELS)),
-            vitamer=str(rng.choice(["MK-7", "K1", "", "MK-4 and vitamin D " * 3])),
+            intervention=str(rng.choice(["MK-7", "K1", "", "MK-4 and vitamin D " * 3])),
             months=None if rng.random() < 0.3 else float(rng.integers(3, 60)),
             n_treat=effect.n_treat if rng.random() < 0.7 else None,
             n_total=None if rng.random() < 0.5 else float(rng.integers(20, 99999)),

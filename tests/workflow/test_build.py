@@ -144,6 +144,12 @@ def test_settings_of_one_run_merge_over_the_file(project: Path, build: Run, tmp_
     assert merged["review"]["question"] == "Does it build?"
 
 
+def test_a_misspelt_setting_on_the_command_line_is_refused(project: Path, build: Run) -> None:
+    done = build(project, "--config", "sed=7")
+    assert done.returncode == 2
+    assert "config/config.yaml column sed: unknown key 'sed'. Fix: write seed" in done.stderr
+
+
 def test_a_project_in_another_folder_needs_only_data_and_config(tmp_path: Path) -> None:
     folder = copy(ROOT / "tests" / "projects" / "three_questions", tmp_path / "mine")
     assert sorted(path.name for path in folder.iterdir()) == ["config", "data"]

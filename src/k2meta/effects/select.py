@@ -30,7 +30,7 @@ ROLE_REASONS: dict[str, tuple[DropKind, str]] = {
     "subgroup": ("not_poolable", "result of a subgroup, not of all randomised people"),
     "per_protocol": ("not_poolable", "per-protocol result, not of all randomised people"),
     "post_hoc": ("not_poolable", "post hoc result"),
-    "other_contrast": ("not_poolable", "another contrast than vitamin K against its own control"),
+    "other_contrast": ("not_poolable", "another contrast than the intervention against its own control"),
     "copy": ("other_result", "second report of the same result"),
 }
 
@@ -206,7 +206,7 @@ def _assemble(
         outcome=outcome.label,
         unit=spec.unit,
         months=months if months is not None else (12 * years if years is not None else None),
-        vitamer=_trial_text(record, "vitamer") or _trial_text(record, "exposure_class"),
+        intervention=_first_text(record, "intervention", "vitamer", "exposure_class"),
         population=_trial_text(record, "population") or _trial_text(record, "cohort"),
         source_tier=record.text("source_tier"),
         source_locator=record.text("source_locator"),
@@ -282,6 +282,11 @@ def _randomised(record: Record) -> float | None:
     arms = (record.trial.get("n_randomised_treat"), record.trial.get("n_randomised_ctrl"))
     numbers = [n for n in arms if isinstance(n, float)]
     return sum(numbers) if len(numbers) == 2 else None
+
+
+def _first_text(record: Record, *columns: str) -> str:
+    """Return the first of several columns of the trial that says something."""
+    return next((text for column in columns if (text := _trial_text(record, column))), "")
 
 
 def _trial_text(record: Record, column: str) -> str:

@@ -264,7 +264,7 @@ def _notes(
     used = [mark for mark in words.MARKS if any(mark in row.marks for row in rows)]
     notes = [f"{mark} = {words.MARKS[mark]}" for mark in used]
     if words.lead(analysis) is not None:
-        notes.append("area of a square: weight of the trial")
+        notes.append("area of a square: weight of the study")
     if any(row.shrunken is not None for row in rows):
         notes.append("thin blue bar: shrunken estimate of the Bayesian model")
     if rows:

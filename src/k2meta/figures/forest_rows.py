@@ -119,7 +119,7 @@ def weight_text(row: Row) -> str:
 
 def _detail(effect: Effect) -> str:
     months = "" if effect.months is None else f"{words.short(effect.months, 2)} months"
-    return ", ".join(part for part in (legible(effect.vitamer), months) if part)
+    return ", ".join(part for part in (legible(effect.intervention), months) if part)
 
 
 def _people(effect: Effect) -> tuple[str, str, str]:
@@ -199,7 +199,7 @@ def _data_row(analysis: Analysis, row: Row, index: int) -> tuple[Cell, ...]:
         who: tuple[Cell, ...] = (row.kind, "", row.label, "", *(None,) * 6)
     else:
         e = analysis.effects[index]
-        who = (row.kind, e.study_id, e.label, e.vitamer, e.months, e.n_treat, e.n_ctrl, e.people, e.yi, e.vi)
+        who = (row.kind, e.study_id, e.label, e.intervention, e.months, e.n_treat, e.n_ctrl, e.people, e.yi, e.vi)
     weight = row.weight if row.kind == "study" else None
     return (*who, *bar, weight, *shrunk, row.marks, row.detail if row.kind != "study" else "")
 

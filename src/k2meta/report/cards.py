@@ -250,13 +250,13 @@ def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
     def cell(name: str) -> str:
         return text(trial.get(name))
 
-    vitamer, dose = cell("vitamer"), trial.get("dose_ug_per_day")
+    given, dose = cell("intervention" if trial.get("intervention") else "vitamer"), trial.get("dose_ug_per_day")
     return {
         "label": cell("label") if trial.get("label") else cell("study_id"),
         "href": trial_link(trial),
         "design": cell("design"),
         "population": cell("population"),
-        "intervention": vitamer if dose is None else f"{vitamer}, {text(dose)} µg a day",
+        "intervention": given if dose is None else f"{given}, {text(dose)} µg a day",
         "comparator": cell("comparator"),
         "months": cell("duration_months"),
         "people": _randomised(trial),
