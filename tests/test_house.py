@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "effects": {"types", "config"},
     "models": set(),
     "sensitivity": {"models"},
+    "calibration": {"models"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
     "tables": {"analysis", "types", "numbers", "config", "models.fit"},
     "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit"},
@@ -32,6 +33,7 @@ NEVER = {
     "effects": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "models": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "sensitivity": {"pathlib", "matplotlib", "snakemake"},
+    "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

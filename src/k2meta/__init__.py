@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from k2meta.calibration import ecdf_band, sbc
     from k2meta.effects.change import change_sd, change_sweep, crossover, implied_r
     from k2meta.effects.combine import combine_arms, combine_events
     from k2meta.effects.covariance import shared_control, smd_common_sd
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from k2meta.effects.measures import effect_sizes
     from k2meta.models import priors
     from k2meta.models.batch import random_effects_batch
+    from k2meta.models.bayes_batch import bayes_random_effects_batch
+    from k2meta.models.bayes_binomial import BinomialSampler
     from k2meta.models.bayes_exact import bayes_random_effects
+    from k2meta.models.bayes_factors import bayes_factor_effect, bayes_factor_heterogeneity
+    from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
     from k2meta.models.fit import Fit
     from k2meta.models.meta_regression import meta_regression
+    from k2meta.models.model_averaging import model_averaging
     from k2meta.models.multilevel import constant_correlation, multilevel, multivariate
+    from k2meta.models.prior_strip import prior_strip
     from k2meta.models.random_effects import random_effects
     from k2meta.models.robust import cluster_robust, working_model
     from k2meta.models.subgroups import subgroups
@@ -44,10 +51,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BinomialSampler",
     "Fit",
+    "LogNormalDf",
+    "StudentSampler",
     "__version__",
     "baujat",
+    "bayes_factor_effect",
+    "bayes_factor_heterogeneity",
     "bayes_random_effects",
+    "bayes_random_effects_batch",
     "begg",
     "change_sd",
     "change_sweep",
@@ -58,6 +71,7 @@ __all__ = [
     "constant_correlation",
     "crossover",
     "cumulative",
+    "ecdf_band",
     "effect_sizes",
     "egger",
     "excess_significance",
@@ -71,17 +85,20 @@ __all__ = [
     "leave_one_out",
     "mantel_haenszel",
     "meta_regression",
+    "model_averaging",
     "multilevel",
     "multivariate",
     "permutation_test",
     "pet_peese",
     "peters",
     "peto",
+    "prior_strip",
     "priors",
     "pustejovsky_rodgers",
     "random_effects",
     "random_effects_batch",
     "regression_test",
+    "sbc",
     "selection_model",
     "shared_control",
     "skewness_test",
@@ -113,7 +130,11 @@ _ROOMS = {
     ),
     "k2meta.effects.measures": ("effect_sizes",),
     "k2meta.models.batch": ("random_effects_batch",),
+    "k2meta.calibration": ("ecdf_band", "sbc"),
+    "k2meta.models.bayes_batch": ("bayes_random_effects_batch",),
+    "k2meta.models.bayes_binomial": ("BinomialSampler",),
     "k2meta.models.bayes_exact": ("bayes_random_effects",),
+    "k2meta.models.bayes_factors": ("bayes_factor_effect", "bayes_factor_heterogeneity"),
     "k2meta.models.common_effect": ("common_effect",),
     "k2meta.models.counts": (
         "mantel_haenszel",
@@ -121,11 +142,14 @@ _ROOMS = {
     ),
     "k2meta.models.fit": ("Fit",),
     "k2meta.models.meta_regression": ("meta_regression",),
+    "k2meta.models.bayes_student": ("LogNormalDf", "StudentSampler"),
+    "k2meta.models.model_averaging": ("model_averaging",),
     "k2meta.models.multilevel": (
         "constant_correlation",
         "multilevel",
         "multivariate",
     ),
+    "k2meta.models.prior_strip": ("prior_strip",),
     "k2meta.models.random_effects": ("random_effects",),
     "k2meta.models.robust": (
         "cluster_robust",

@@ -32,7 +32,7 @@ from k2meta.models.quadrature import HalfLine, integrate_half_line
 from k2meta.models.weighted import typical_variance
 
 PRUNE = 1e-16
-"""Nodes that carry less of the posterior than rounding does are not kept."""
+"""Nodes that carry less of the posterior than rounding does are not stored in the fit."""
 
 FEW = 5
 """Below this many studies the prior for tau is a large part of the answer."""
@@ -125,8 +125,9 @@ def bayes_random_effects(
     centred = None if mu_prior is None else Normal(mu_prior.mean - data.shift, mu_prior.sd)
     power = _tail_power(data.k, tau_prior, mu_prior)
     line = _posterior_of_tau(data, tau_prior, centred, power)
-    keep = line.weight >= PRUNE
-    tau, weight = line.tau[keep], line.weight[keep] / line.weight[keep].sum()
+    # Moments need every node: under a heavy tail the far ones weigh little and count for much.
+    some = line.weight > 0.0
+    tau, weight = line.tau[some], line.weight[some] / line.weight[some].sum()
     given = conditional(data.yi, data.vi, tau, centred)
     mixtures = _mixtures(data, tau, weight, given)
     ends = [mixtures.quantile(p) + data.shift for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)]
@@ -153,7 +154,7 @@ def bayes_random_effects(
         weights=expected_weights(weight, given),
         studies=_studies(data, mixtures, ends),
         diagnostics=Diagnostics(converged=line.converged, at_boundary=False, iterations=line.levels),
-        posterior=_posterior(tau, weight, line.density[keep], given, data.shift),
+        posterior=_posterior(tau, weight, line.density[some], given, data.shift),
         log_evidence=line.log_total if tau_prior.proper and mu_prior is not None else None,
         warnings=_warnings(data.k, power, line),
     )
@@ -244,11 +245,12 @@ def _tau(line: HalfLine, level: float, power: float) -> Estimate:
 
 
 def _tau2(line: HalfLine, tau: Estimate, power: float, level: float) -> Heterogeneity:
-    mean = float(line.weight @ line.tau**2)
-    sd = math.sqrt(float(line.weight @ (line.tau**2 - mean) ** 2))
+    # A tail of tau^-power has a mean of tau2 above the third power and a variance above the fifth.
+    mean = float(line.weight @ line.tau**2) if power > 3.0 else math.inf
+    sd = math.sqrt(float(line.weight @ (line.tau**2 - mean) ** 2)) if power > 5.0 else None
     return Heterogeneity(
-        value=mean if power > 3.0 else math.inf,
-        se=sd if power > 5.0 else None,
+        value=mean,
+        se=sd,
         low=tau.low**2,
         high=tau.high**2,
         method="posterior mean of tau2",
@@ -287,12 +289,13 @@ def expected_weights(weight: Vector, given: Conditional) -> tuple[float, ...]:
 
 
 def _posterior(tau: Vector, weight: Vector, density: Vector, given: Conditional, shift: float) -> Posterior:
+    keep = weight >= PRUNE
     return Posterior(
-        tau=tuple(tau.tolist()),
-        weight=tuple(weight.tolist()),
-        density=tuple(density.tolist()),
-        mu_mean=tuple((given.mean + shift).tolist()),
-        mu_sd=tuple(np.sqrt(given.variance).tolist()),
+        tau=tuple(tau[keep].tolist()),
+        weight=tuple((weight[keep] / weight[keep].sum()).tolist()),
+        density=tuple(density[keep].tolist()),
+        mu_mean=tuple((given.mean[keep] + shift).tolist()),
+        mu_sd=tuple(np.sqrt(given.variance[keep]).tolist()),
     )
 
 

@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy.special import stdtr
 
 from k2meta.models.errors import PriorError
-from k2meta.models.inputs import Vector
+from k2meta.models.inputs import Vector, vector
+
+INDISTINGUISHABLE = 1e-16
+"""Share of a prior's median of tau below which no likelihood in double precision tells tau from zero."""
+
+LARGEST_LOCATION = 100.0
+"""Largest location of ln(tau**2), either way: beyond it no unit of measurement makes sense."""
+
+WIDEST = 10.0
+"""Largest scale of ln(tau**2): a wider one spreads tau over more orders of magnitude than double precision has."""
 
 
 class TauPrior(Protocol):
@@ -198,6 +208,204 @@ class Uniform:
     def describe(self) -> str:
         """Return the prior in words."""
         return "uniform (improper)" if self.upper is None else f"uniform from 0 to {self.upper:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormalVariance:
+    """Log-normal for the variance: ln(tau**2) is normal, which makes tau log-normal with half of both parameters.
+
+    Attributes
+    ----------
+    location : float
+        Mean of ln(tau**2), tau in units of the effects.
+    scale : float
+        Standard deviation (not variance) of ln(tau**2).
+    """
+
+    location: float
+    scale: float
+    proper = True
+    tail = math.inf
+
+    def __post_init__(self) -> None:
+        _log_variance("LogNormalVariance", self.location, self.scale)
+
+    @property
+    def width(self) -> float:
+        """Scale on which the density changes: four standard deviations of ln(tau) below the median."""
+        return math.exp(0.5 * self.location - 2.0 * self.scale)
+
+    def logpdf(self, tau: Vector) -> Vector:
+        """Return the log density at tau >= 0, shape (n,); -inf at zero."""
+        with np.errstate(divide="ignore"):
+            log_tau = np.log(tau)
+        z = (2.0 * log_tau - self.location) / self.scale
+        # At zero z is infinite, and its square outweighs -log(tau); inf - inf would be NaN.
+        some = np.where(tau > 0.0, log_tau, 0.0)
+        result: Vector = math.log(2.0 / self.scale) - 0.5 * math.log(2.0 * math.pi) - 0.5 * z * z - some
+        return result
+
+    def describe(self) -> str:
+        """Return the prior in words."""
+        return f"log-normal for tau squared with log mean {self.location:g} and log SD {self.scale:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class TVariance:
+    """Log-t for the variance: ln(tau**2) is Student's t with ``df`` degrees of freedom, shifted and scaled.
+
+    The density of tau rises to infinity at zero, as 1 / tau up to powers of log(tau), and is integrable.
+
+    Attributes
+    ----------
+    df : float
+        Degrees of freedom.
+    location : float
+        Median of ln(tau**2), tau in units of the effects.
+    scale : float
+        Scale parameter of the t distribution of ln(tau**2); not its standard deviation, nor a variance.
+
+    Notes
+    -----
+    Below 1e-16 of the median of tau, where no likelihood tells tau from zero, the probability is spread evenly:
+    the density stays finite and its integral one.
+    """
+
+    df: float
+    location: float
+    scale: float
+    proper = True
+    # A hair above one: powers of log(tau) make it proper. Moments that only those powers make finite, such as a
+    # posterior mean of tau from two studies under a flat mu, are called infinite: a quadrature cannot reach them.
+    tail = math.nextafter(1.0, 2.0)
+
+    def __post_init__(self) -> None:
+        _positive("TVariance", "df", self.df)
+        _log_variance("TVariance", self.location, self.scale)
+
+    @property
+    def width(self) -> float:
+        """Scale on which the density changes: where it stops rising towards zero."""
+        return INDISTINGUISHABLE * math.exp(0.5 * self.location)
+
+    def logpdf(self, tau: Vector) -> Vector:
+        """Return the log density at tau >= 0, shape (n,)."""
+        half = 0.5 * (self.df + 1.0)
+        constant = math.lgamma(half) - math.lgamma(0.5 * self.df) - 0.5 * math.log(self.df * math.pi)
+        least = self.width
+        log_tau = np.log(np.maximum(tau, least))
+        z = (2.0 * log_tau - self.location) / self.scale
+        above = constant + math.log(2.0 / self.scale) - half * np.log1p(z * z / self.df) - log_tau
+        below = float(stdtr(self.df, 2.0 * math.log(INDISTINGUISHABLE) / self.scale)) / least
+        return np.where(tau < least, math.log(below) if below > 0.0 else -math.inf, above)
+
+    def describe(self) -> str:
+        """Return the prior in words."""
+        return (
+            f"log-t for tau squared with {self.df:g} degrees of freedom, "
+            f"log median {self.location:g} and log scale {self.scale:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InverseGamma:
+    """Inverse gamma for tau itself (not its square), proportional to tau**(-shape - 1) exp(-scale / tau)."""
+
+    shape: float
+    scale: float
+    proper = True
+
+    def __post_init__(self) -> None:
+        _positive("InverseGamma", "shape", self.shape)
+        _positive("InverseGamma", "scale", self.scale)
+
+    @property
+    def width(self) -> float:
+        """Scale on which the density changes: its mode."""
+        return self.scale / (self.shape + 1.0)
+
+    @property
+    def tail(self) -> float:
+        """Power at which the density falls for large tau."""
+        return self.shape + 1.0
+
+    def logpdf(self, tau: Vector) -> Vector:
+        """Return the log density at tau >= 0, shape (n,); -inf at zero."""
+        constant = self.shape * math.log(self.scale) - math.lgamma(self.shape)
+        positive = np.maximum(tau, np.finfo(np.float64).tiny)
+        with np.errstate(over="ignore"):
+            density = constant - (self.shape + 1.0) * np.log(positive) - self.scale / positive
+        return np.where(tau > 0.0, density, -math.inf)
+
+    def describe(self) -> str:
+        """Return the prior in words."""
+        return f"inverse gamma with shape {self.shape:g} and scale {self.scale:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Jeffreys:
+    """Jeffreys prior of tau: the square root of its Fisher information in the normal-normal model.
+
+    With y_i ~ N(mu, v_i + tau**2) the information on tau is 2 tau**2 sum(1 / (v_i + tau**2)**2). The prior is
+    improper, falls as 1 / tau and belongs to the studies it was made for; it needs two of them.
+
+    Attributes
+    ----------
+    vi : tuple of float, length k
+        Sampling variances of the studies, in squared units of the effects.
+    """
+
+    vi: tuple[float, ...]
+    proper = False
+    tail = 1.0
+
+    def __post_init__(self) -> None:
+        values = vector("vi", self.vi)
+        if not values.size or values.min() <= 0.0:
+            raise PriorError("Jeffreys: vi must hold one positive sampling variance per study")
+        object.__setattr__(self, "vi", tuple(values.tolist()))
+
+    @property
+    def width(self) -> float:
+        """Scale on which the density changes."""
+        return math.sqrt(min(self.vi))
+
+    def logpdf(self, tau: Vector) -> Vector:
+        """Return the log of the unnormalised density at tau >= 0, shape (n,); -inf at zero."""
+        precision = 1.0 / (np.array(self.vi) + (tau * tau)[:, None])
+        with np.errstate(divide="ignore"):
+            result: Vector = np.log(tau) + 0.5 * np.log(2.0 * (precision * precision).sum(axis=1))
+        return result
+
+    def describe(self) -> str:
+        """Return the prior in words."""
+        return "Jeffreys (improper)"
+
+
+def _log_variance(prior: str, location: float, scale: float) -> None:
+    if not abs(location) <= LARGEST_LOCATION:
+        limit = f"between -{LARGEST_LOCATION:g} and {LARGEST_LOCATION:g}"
+        raise PriorError(f"{prior}: location = {location!r}, the centre of ln(tau**2), must lie {limit}")
+    _positive(prior, "scale", scale)
+    if scale > WIDEST:
+        raise PriorError(f"{prior}: scale = {scale!r} of ln(tau**2) must be at most {WIDEST:g}")
+
+
+EMPIRICAL: dict[str, TauPrior] = {
+    "turner2015_log_or": LogNormalVariance(-2.56, 1.74),
+    "turner2015_log_or_death_drug_vs_placebo": LogNormalVariance(-3.95, 1.34),
+    "rhodes2015_smd": TVariance(5.0, -3.44, 2.59),
+    "rhodes2015_smd_biomarker": TVariance(5.0, -3.41, 2.83),
+    "rhodes2015_smd_structure": TVariance(5.0, -2.43, 2.50),
+    "bartos2021_smd": InverseGamma(1.71, 0.40),
+}
+"""Priors that others estimated from large collections of meta-analyses; only for the effect measure in the name.
+
+``turner2015_*``: predictive distributions of tau squared for log odds ratios (Turner et al. 2015), in general and
+for all-cause death with a drug against placebo. ``rhodes2015_*``: for standardised mean differences (Rhodes et al.
+2015), in general, for biological markers and for outcomes of internal or external structure. ``bartos2021_smd``:
+for tau on the scale of standardised mean differences (Bartoš et al. 2021).
+"""
 
 
 @dataclass(frozen=True, slots=True)
