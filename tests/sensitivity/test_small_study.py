@@ -233,7 +233,7 @@ def test_turning_all_signs_turns_the_side():
 
 
 def test_trimming_that_goes_in_a_circle_ends_and_is_said(monkeypatch):
-    # No data set is known to do it, so the estimator is made to: two missing, none, two, ...
+    # Real data do it rarely, so the estimator is made to: two missing, none, two, ...
     module = importlib.import_module("k2meta.sensitivity.trim_and_fill")
     answers = itertools.cycle([2.0, 0.0])
     monkeypatch.setitem(module.MISSING, "L0", lambda ranks: module._Missing(next(answers), 1.0))

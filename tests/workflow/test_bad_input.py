@@ -153,6 +153,17 @@ def test_a_stage_that_is_run_too_early_says_what_it_waits_for(project: Path, run
     assert not (project / "reports").exists()
 
 
+def test_settings_that_do_not_go_together_are_explained_without_a_traceback(project: Path, build: Run) -> None:
+    replace(CONFIG, "tau2: REML, interval: HKSJ-guarded", "tau2: DL, interval: KR")(project)
+    done = build(project)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in output
+    assert "REML" in output, output
+    assert "Fix: change the model in config/config.yaml" in output
+    assert not (project / "reports" / "report.html").exists()
+
+
 def test_an_unknown_folder_is_named(project: Path, run: Run) -> None:
     done = run(project, "k2meta", "check", "nowhere")
     assert done.returncode == 2

@@ -16,6 +16,7 @@ from k2meta.commands.records import records
 from k2meta.commands.report import report
 from k2meta.commands.sensitivity import sensitivity
 from k2meta.commands.tables import tables
+from k2meta.models.errors import ModelError
 from k2meta.types import ProjectError
 
 STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report)
@@ -40,4 +41,8 @@ def main() -> None:
         print(f"k2meta: {count} problem{'s' if count > 1 else ''}; nothing was written.", file=sys.stderr)
         for problem in error.problems:
             print(f"  {problem}", file=sys.stderr)
+        sys.exit(2)
+    except ModelError as error:
+        # Settings that are each allowed and do not go together, such as Kenward-Roger with DerSimonian-Laird.
+        print(f"k2meta: {error}. Fix: change the model in config/config.yaml (config/README.md)", file=sys.stderr)
         sys.exit(2)
