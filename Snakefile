@@ -157,7 +157,8 @@ rule report:
         provenance="reports/provenance.json",
     output:
         "reports/report.html",
+        "reports/numbers.csv",
     log:
         "results/logs/report.log",
     shell:
-        "k2meta report . --results results --provenance {input.provenance} --out {output} 2>&1 | tee {log}"
+        "k2meta report . --results results --provenance {input.provenance} --out {output[0]} 2>&1 | tee {log}"

@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provenance": set(),
     "config": {"types"},
     "analysis": {"types", "config", "models.fit"},
+    "trace": {"analysis", "types", "numbers", "models.fit"},
     "records": {"types"},
     "effects": {"types", "config"},
     "models": set(),
@@ -25,8 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": {"models"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
     "tables": {"analysis", "types", "numbers", "config", "models.fit"},
-    "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit"},
-    "io": {"types", "config", "analysis", "models.fit"},
+    "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
+    "io": {"types", "config", "analysis", "models.fit", "trace"},
 }
 NEVER = {
     "records": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},

@@ -22,6 +22,7 @@ import msgspec
 from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
+from k2meta.trace import Number
 from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
 
 if TYPE_CHECKING:
@@ -451,6 +452,20 @@ def read_small_study(path: Path) -> tuple[SmallStudyTest, ...]:
 def write_small_study(path: Path, rows: Sequence[SmallStudyTest]) -> None:
     """Write the tests for small-study effects of one analysis."""
     write_json(path, rows)
+
+
+def read_numbers(path: Path) -> tuple[Number, ...]:
+    """Return the numbers of the report with their ids."""
+    return tuple(
+        Number(str(row["id"]), float(str(row["value"])), tuple(str(row["written"]).split(JOIN)))
+        for row in read_table(path, f"reports/{path.name}").rows
+    )
+
+
+def write_numbers(path: Path, numbers: Sequence[Number]) -> None:
+    """Write the numbers of the report, one per row, at full precision."""
+    rows = [(number.id, number.value, JOIN.join(number.written)) for number in numbers]
+    write_table(path, ("id", "value", "written"), rows)
 
 
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:

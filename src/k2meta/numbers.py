@@ -6,9 +6,68 @@ Files keep full precision; only figures, tables and sentences call these functio
 from __future__ import annotations
 
 import math
+import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
 MINUS = "\N{MINUS SIGN}"
+
+# Private-use characters around a written number whose field is known: field, full value, what people read.
+_OPEN, _NEXT, _CLOSE = "\ue000", "\ue001", "\ue002"
+CITED = re.compile(f"{_OPEN}([^{_NEXT}]*){_NEXT}([^{_NEXT}]*){_NEXT}([^{_CLOSE}]*){_CLOSE}")
+"""A written number that names its field, in a sentence: groups are field, full value and written form."""
+
+
+class Traced(float):
+    """A number that remembers which field of the results it came from; it counts like any other.
+
+    Attributes
+    ----------
+    field : str
+        Path into the results, such as ``cac_agatston.fits.reml_hksj.mu.low``.
+    raw : float
+        Value of the field; the number itself may be its percentage, absolute value or exponential.
+    """
+
+    field: str
+    raw: float
+
+    def __new__(cls, value: float, field: str, raw: float | None = None) -> Traced:
+        """Return ``value`` as read from ``field``."""
+        self = super().__new__(cls, value)
+        self.field, self.raw = field, float(value) if raw is None else raw
+        return self
+
+
+class TracedCount(int):
+    """A whole number that remembers its field (see `Traced`)."""
+
+    field: str
+    raw: float
+
+    def __new__(cls, value: int, field: str) -> TracedCount:
+        """Return ``value`` as read from ``field``."""
+        self = super().__new__(cls, value)
+        self.field, self.raw = field, float(value)
+        return self
+
+
+def of(source: float, value: float) -> float:
+    """Return ``value`` as another form of ``source``: its percentage, absolute value or exponential."""
+    if isinstance(source, Traced | TracedCount):
+        return Traced(value, source.field, source.raw)
+    return value
+
+
+def cited(source: float, written: str) -> str:
+    """Return the written form of a number, marked with its field where that is known."""
+    if isinstance(source, Traced | TracedCount):
+        return f"{_OPEN}{source.field}{_NEXT}{source.raw!r}{_NEXT}{written}{_CLOSE}"
+    return written
+
+
+def plain(sentence: str) -> str:
+    """Return a sentence as people read it, without the marks of its numbers."""
+    return CITED.sub(r"\3", sentence)
 
 
 def decimals_for(se: float) -> int:
@@ -20,6 +79,10 @@ def decimals_for(se: float) -> int:
 
 def fixed(value: float, decimals: int) -> str:
     """Write a number with a fixed number of decimals, half-even, true minus sign, no negative zero."""
+    return cited(value, _fixed(value, decimals))
+
+
+def _fixed(value: float, decimals: int) -> str:
     if math.isnan(value):
         return "not estimable"
     if math.isinf(value):
@@ -40,15 +103,15 @@ def interval(low: float, high: float, decimals: int) -> str:
 def p_value(p: float) -> str:
     """Write a p value: two significant digits, ``p < 0.001`` below that, never ``p = 0.00``."""
     if p < 0.001:
-        return "p < 0.001"
+        return f"p < {cited(p, '0.001')}"
     if p > 0.99:
-        return "p > 0.99"
+        return f"p > {cited(p, '0.99')}"
     return f"p = {fixed(p, max(2, decimals_for(p)))}"
 
 
 def percent(share: float, decimals: int = 0) -> str:
     """Write a share of one as a percentage."""
-    return f"{fixed(100 * share, decimals)} %"
+    return cited(share, f"{_fixed(100 * share, decimals)} %")
 
 
 def count(n: float) -> str:
@@ -58,7 +121,7 @@ def count(n: float) -> str:
 
 def displayed(measure: str, value: float) -> float:
     """Return a value of the analysis scale on the scale people read: ratios are exponentiated."""
-    return math.exp(value) if measure == "LOGRATIO" else value
+    return of(value, math.exp(value)) if measure == "LOGRATIO" else value
 
 
 def places(measure: str, se: float) -> int:

@@ -16,6 +16,7 @@ from k2meta.commands.records import records
 from k2meta.commands.report import report
 from k2meta.commands.sensitivity import sensitivity
 from k2meta.commands.tables import tables
+from k2meta.commands.trace import trace
 from k2meta.models.errors import ModelError
 from k2meta.types import ProjectError
 
@@ -27,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
-app.command(rich_help_panel="For people")(check)
+for tool in (check, trace):
+    app.command(rich_help_panel="For people")(tool)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 

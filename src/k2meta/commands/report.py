@@ -15,6 +15,7 @@ from k2meta.config import Config
 from k2meta.figures import strip
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
+from k2meta.trace import numbers, traced
 
 Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
 Figures = Annotated[Path, typer.Option("--figures", help="Folder of the drawn figures.")]
@@ -34,11 +35,12 @@ def report(
     found = io.read_records(results / "records.json")
     analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
     gates = _gates(analyses, settings)
+    told = [traced(analysis) for analysis in analyses]
     page = render_html(
         _meta(settings),
-        analyses,
+        told,
         _assets(figures, analyses, settings),
-        build_tables(analyses, found.queries),
+        build_tables(told, found.queries),
         found.queries,
         found.trials,
         _shown(io.read_json(provenance)),
@@ -48,6 +50,7 @@ def report(
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
     )
     io.write_text(out, page)
+    io.write_numbers(out.with_name("numbers.csv"), numbers(page))
     typer.echo(f"report: {out}")
     failures = [f"{name}: {sentence}" for name, said in gates.items() for sentence in said]
     if strict and failures:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from k2meta.analysis import Analysis
+from k2meta.numbers import CITED, plain
 from k2meta.report import words
 from k2meta.report.cards import Question, query_notes, question, trial_rows
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
 from k2meta.report.svg import plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
 from k2meta.tables import TableData
-from k2meta.tables.parts import MARKS, link, text
+from k2meta.tables.parts import MARKS, link, text, typeset
+from k2meta.trace import Number, chain, numbers
 from k2meta.types import Cell, Query
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 SECTIONS: dict[str, str] = {
     "answer": "The answer",
@@ -28,10 +32,12 @@ SECTIONS: dict[str, str] = {
     "cohorts": "Cohorts, apart",
     "limits": "What this review is not",
     "methods": "Methods",
+    "numbers": "Where each number comes from",
     "provenance": "Provenance and references",
 }
 """Sections of the page in order: anchor and heading."""
 
+_TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 
 BESIDE = 6
 """Up to this many missing results stand in the margin of their pool; more stand below it."""
@@ -101,6 +107,7 @@ def render_html(
         "models": fitted_models(analyses),
         "priors": priors(analyses),
         "lines": relevance_lines(analyses),
+        "sources": partial(_sources, analyses),
         "provenance": tuple(_block(name, value) for name, value in provenance.items()),
         "bibliography": tuple(_reference(entry) for entry in bibliography),
         "marks": MARKS,
@@ -135,17 +142,50 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.finalize = _tie
+    environment.finalize = _written
     environment.filters["first_up"] = words.first_up
+    environment.filters["plain"] = plain
     return environment
 
 
-def _tie(value: object) -> object:
-    """Keep a number on one line with its per cent sign, and a p value with its letter."""
-    if type(value) is str:
-        value = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
-        value = re.sub(r"\bp ([=<>]) (\d)", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}\\2", value)
-    return value
+def _written(value: object) -> object:
+    """Keep a number on one line with its per cent sign and a p value with its letter; say which field it is."""
+    if type(value) is not str:
+        return value
+    value = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
+    value = re.sub(r"\bp ([=<>]) (?=[\d\ue000])", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", value)
+    return _cited(value) if CITED.search(value) else value
+
+
+def _cited(sentence: str) -> Markup:
+    """Turn the marks of cited numbers into elements that carry the id and the full value of their field."""
+    from markupsafe import Markup
+
+    parts, end = [Markup()], 0
+    for found in CITED.finditer(sentence):
+        field, raw, written = found.groups()
+        number = Markup('<data value="{}" data-from="{}">{}</data>').format(raw, field, written)
+        parts += [Markup.escape(sentence[end : found.start()]), number]
+        end = found.end()
+    return Markup().join([*parts, Markup.escape(sentence[end:])])
+
+
+def _sources(analyses: Sequence[Analysis], body: str) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+    """Return, by question, each number of the sentences: written, full value, id, and what made it.
+
+    The cells of tables stand at full precision in the files of the tables, so they are not repeated here.
+    """
+    found = numbers(_TABLE.sub("", body))
+    return tuple(
+        (analysis.spec.title, rows)
+        for analysis in analyses
+        if (rows := tuple(_source(n, analyses) for n in found if n.id.startswith(f"{analysis.spec.id}.")))
+    )
+
+
+def _source(number: Number, analyses: Sequence[Analysis]) -> tuple[str, ...]:
+    made = chain(number.id, analyses)
+    return ", ".join(number.written), typeset(repr(number.value)), number.id, typeset(made.made_by)
 
 
 def _counts(queries: Sequence[Query]) -> dict[str, int]:

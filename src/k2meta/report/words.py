@@ -13,7 +13,7 @@ from typing import Literal
 
 from k2meta.analysis import Analysis, LeftOut, Line, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import count, displayed, fixed, interval, p_value, percent, places
+from k2meta.numbers import count, displayed, fixed, interval, of, p_value, percent, places, plain
 from k2meta.tables.parts import (
     bayesian,
     frequentist,
@@ -109,15 +109,16 @@ def span(spec: Spec, low: float, high: float, decimals: int) -> str:
     tail = f" {spec.unit}" if counted else ""
     unit = "" if counted or spec.measure == "LOGRATIO" else f" {spec.unit}"
     # An end that rounds to zero lies on neither side as far as anyone can read.
-    ways_read = ["" if end.strip("0. %") == "" else f" {sign}" for end, sign in zip(ends, signs, strict=True)]
+    read_as_zero = [plain(end).strip("0. %") == "" for end in ends]
+    ways_read = ["" if nought else f" {sign}" for nought, sign in zip(read_as_zero, signs, strict=True)]
     first = ends[0] if ways_read[0] == ways_read[1] else f"{ends[0]}{unit}{ways_read[0]}"
     return f"from {first} to {ends[1]}{unit}{ways_read[1]}{tail}"
 
 
 def _size(spec: Spec, value: float, decimals: int) -> str:
     if spec.measure != "LOGRATIO":
-        return fixed(abs(value), decimals)
-    return percent(abs(math.exp(value) - 1))
+        return fixed(of(value, abs(value)), decimals)
+    return percent(of(value, abs(math.exp(value) - 1)))
 
 
 # --- the verdict -------------------------------------------------------------------------------------
@@ -195,7 +196,8 @@ def duration(analysis: Analysis) -> str:
     if not months:
         return ""
     ends = [fixed(m, 0 if m == int(m) else 1) for m in (months[0], months[-1])]
-    return f"over {ends[0]} months" if ends[0] == ends[1] else f"over {ends[0]} to {ends[1]} months"
+    alike = plain(ends[0]) == plain(ends[1])
+    return f"over {ends[0]} months" if alike else f"over {ends[0]} to {ends[1]} months"
 
 
 def estimate_line(analysis: Analysis) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
+from k2meta.numbers import fixed, of
 from k2meta.tables.parts import (
     ABSENT,
     MARKS,
@@ -95,7 +96,7 @@ def _assumptions(row: Row) -> str:
 
 def _weight(row: Row) -> str:
     weight = number(row, "weight")
-    return ABSENT if weight is None else f"{100 * weight:.0f}"
+    return ABSENT if weight is None else fixed(of(weight, 100 * weight), 0)
 
 
 _COLUMNS = (

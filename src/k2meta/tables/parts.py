@@ -10,7 +10,19 @@ from statistics import NormalDist
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
-from k2meta.numbers import MINUS, count, displayed, fixed, interval, p_value, places
+from k2meta.numbers import (
+    MINUS,
+    Traced,
+    TracedCount,
+    cited,
+    count,
+    displayed,
+    fixed,
+    interval,
+    of,
+    p_value,
+    places,
+)
 from k2meta.tables.types import Row, Value
 from k2meta.types import Dropped, Effect
 
@@ -56,6 +68,14 @@ class WeightShares:
     abstracts: float
     secondary: float
     assumed: float
+
+
+def derived(analysis: Analysis, name: str, value: float) -> float:
+    """Return a number that only people need (a share, a sum, a probability) under an id of its own.
+
+    It is traced when the analysis is (see ``k2meta.trace``).
+    """
+    return Traced(value, f"{analysis.spec.id}.{name}") if isinstance(analysis.k, TracedCount) else value
 
 
 def people(effects: Sequence[Effect]) -> People:
@@ -159,7 +179,7 @@ def link(url: str) -> str:
 def number(row: Row, name: str) -> float | None:
     """Return the number in a row, or ``None``."""
     value = row[name]
-    return None if value is None or isinstance(value, str | bool) else float(value)
+    return None if value is None or isinstance(value, str | bool) else of(value, float(value))
 
 
 def show_count(name: str) -> Callable[[Row], str]:
@@ -231,7 +251,7 @@ def text(value: Value) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return typeset(value)
-    return significant(float(value))
+    return significant(value)
 
 
 def typeset(words: str) -> str:
@@ -243,4 +263,4 @@ def significant(value: float, digits: int = 6) -> str:
     """Write a number to a number of significant digits, true minus sign, no trailing zeros."""
     if not math.isfinite(value):
         return fixed(value, 0)
-    return f"{value:.{digits}g}".replace("-", MINUS)
+    return cited(value, f"{value:.{digits}g}".replace("-", MINUS))
