@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from k2meta.analysis import Analysis, Comparison
 from k2meta.models.fit import Fit
-from k2meta.numbers import fixed
+from k2meta.numbers import count, fixed
 from k2meta.report import words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
@@ -19,6 +19,7 @@ from k2meta.tables.parts import (
     REPORTED,
     TIERS,
     bayesian,
+    derived,
     is_sampled,
     link,
     marks,
@@ -178,8 +179,10 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
 def _unprinted(analysis: Analysis) -> str:
     kinds = [dropped.kind for dropped in missing(analysis)]
     n, others = kinds.count("known_missing"), kinds.count("not_poolable")
-    said = f"{n} {words.noun(analysis.spec)}{'' if n == 1 else 's'}"
-    return f"{said}; {others} more printed, not poolable here" if others else said
+    said = f"{count(derived(analysis, 'missing.unprinted', n))} {words.noun(analysis.spec)}{'' if n == 1 else 's'}"
+    if not others:
+        return said
+    return f"{said}; {count(derived(analysis, 'missing.not_poolable', others))} more printed, not poolable here"
 
 
 # --- which trials ------------------------------------------------------------------------------------
@@ -402,6 +405,7 @@ def _sampled(analysis: Analysis, fit: Fit) -> str:
         parts.append(f"The sampled posterior mean is {digits[0]} (Monte Carlo standard error {digits[1]})")
         if exact is not None and found.mcse_mu is not None:
             apart = abs(fit.mu.value - exact.mu.value) / found.mcse_mu
+            apart = derived(analysis, "engines.apart_in_mcse", apart)
             parts.append(f"{significant(apart, 2)} of these errors from the exact one")
     numbers = [
         f"{name} {fixed(value, decimals)}"

@@ -13,9 +13,10 @@ from typing import Literal
 
 from k2meta.analysis import Analysis, LeftOut, Line, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import count, displayed, fixed, interval, of, p_value, percent, places, plain
+from k2meta.numbers import cited, count, displayed, fixed, interval, of, p_value, percent, places, plain
 from k2meta.tables.parts import (
     bayesian,
+    derived,
     frequentist,
     held_back,
     people,
@@ -183,7 +184,7 @@ def headcount(analysis: Analysis) -> str:
     spec, crowd = analysis.spec, people(analysis.effects)
     if analysis.k == 0 or crowd.known == 0:
         return studies(spec, analysis.k)
-    total = f"{count(crowd.total)} people"
+    total = f"{count(derived(analysis, 'people', crowd.total))} people"
     if crowd.known < crowd.studies:
         known = number_word(crowd.known)
         total += f" in the {known} that {'prints' if crowd.known == 1 else 'print'} it"
@@ -257,10 +258,11 @@ def weight_sentence(analysis: Analysis) -> str:
     if analysis.k == 0:
         return ""
     share = weight_shares(analysis)
-    return (
-        f"{percent(share.abstracts)} from abstracts, {percent(share.secondary)} from secondary sources, "
-        f"{percent(share.assumed)} resting on an assumption"
+    abstracts, secondary, assumed = (
+        percent(derived(analysis, f"weight_from.{kind}", getattr(share, kind)))
+        for kind in ("abstracts", "secondary", "assumed")
     )
+    return f"{abstracts} from abstracts, {secondary} from secondary sources, {assumed} resting on an assumption"
 
 
 def lead_sentence(analysis: Analysis) -> str:
@@ -325,13 +327,16 @@ def heterogeneity(analysis: Analysis) -> str:
     decimals = places(spec.measure, fit.mu.se)
     reach = ""
     if tau2.low is not None and tau2.high is not None:
-        reach = f"{percent(tau2.level)} CI {interval(math.sqrt(tau2.low), math.sqrt(tau2.high), decimals)}; "
+        low, high = (of(end, math.sqrt(end)) for end in (tau2.low, tau2.high))
+        reach = f"{percent(tau2.level)} CI {interval(low, high, decimals)}; "
     unit = "on the log scale" if spec.measure == "LOGRATIO" else spec.unit
-    q = f"Q = {fixed(fit.q.value, 2)} on {fit.q.df} df" + (f", {p_value(fit.q.p)}" if fit.q.p is not None else "")
+    q = f"Q = {fixed(fit.q.value, 2)} on {count(fit.q.df)} df"
+    q += f", {p_value(fit.q.p)}" if fit.q.p is not None else ""
     methods = typeset(", ".join(filter(None, (tau2.method, tau2.interval_method if reach else ""))))
+    tau = of(tau2.value, math.sqrt(tau2.value))
     boundary = " The estimate sits on its lower bound, zero." if fit.at_boundary else ""
     return (
-        f"Between-{noun(spec)} standard deviation τ: {fixed(math.sqrt(tau2.value), decimals)} {unit} "
+        f"Between-{noun(spec)} standard deviation τ: {fixed(tau, decimals)} {unit} "
         f"({reach}{methods}).{boundary} I² {fixed(fit.i2, 0)} % ({typeset(fit.i2_share.definition)}). {q}."
     )
 
@@ -359,9 +364,9 @@ def prediction(analysis: Analysis) -> str:
 def probability(p: float) -> str:
     """Write a probability in whole percent, never as certainty."""
     if p > 0.99:
-        return "more than 99 %"
+        return f"more than {cited(p, '99 %')}"
     if p < 0.01:
-        return "less than 1 %"
+        return f"less than {cited(p, '1 %')}"
     return percent(p)
 
 
@@ -372,7 +377,7 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
         return ()
     spec, below = analysis.spec, fit.prob(mu_below=0.0)
     decimals = places(spec.measure, fit.mu.se)
-    benefit = below if spec.lower_is_better else 1 - below
+    benefit = derived(analysis, "probability.benefit", below if spec.lower_is_better else 1 - below)
     favoured = spec.favours_low if spec.lower_is_better else spec.favours_high
     # In a cohort nobody was given anything, so nothing there is called a benefit.
     name = "Probability" if spec.source == "cohorts" else "P(benefit), the probability"
@@ -380,14 +385,15 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
         f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
         f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
         f"{name} that the average {_thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
-        *(_beyond(spec, fit, line) for line in spec.lines),
+        *(_beyond(analysis, fit, line) for line in spec.lines),
         "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
     )
 
 
-def _beyond(spec: Spec, fit: Fit, line: Line) -> str:
+def _beyond(analysis: Analysis, fit: Fit, line: Line) -> str:
     below = fit.prob(mu_below=line.value)
     chance = below if line.value < 0 else 1 - below
+    chance = derived(analysis, f"probability.beyond_{float(line.value):g}", chance)
     kind = "relevance line" if line.kind == "relevance" else "anchor (no relevance line is agreed)"
     return f"P(beyond the {kind}, {line.label}): {probability(chance)}. Source: {line.source.rstrip('.')}."
 
@@ -420,7 +426,8 @@ def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
     if not names:
         return f"Whether the interval includes {zero(spec)} does not depend on one {noun(spec)}."
     if len(names) > MOST_NAMES:
-        return f"Whether the interval includes {zero(spec)} changes in {len(names)} of {len(rows)} of these."
+        share = f"{number_word(len(names))} of {number_word(len(rows))}"
+        return f"Whether the interval includes {zero(spec)} changes in {share} of these."
     return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
 
 

@@ -147,7 +147,7 @@ def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
 def study_interval(effect: Effect, level: float = 0.95) -> tuple[float, float]:
     """Return the normal interval of one study on the scale of the analysis, as a forest plot draws it."""
     half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(effect.vi)
-    return effect.yi - half, effect.yi + half
+    return of(effect.yi, effect.yi - half), of(effect.yi, effect.yi + half)
 
 
 def marks(effect: Effect) -> str:
