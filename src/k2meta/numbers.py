@@ -58,6 +58,13 @@ def of(source: float, value: float) -> float:
     return value
 
 
+def beside(source: float, name: str, value: float) -> float:
+    """Return ``value`` as computed from ``source``, under a name of its own beside that field."""
+    if isinstance(source, Traced | TracedCount):
+        return Traced(value, f"{source.field.rpartition('.')[0]}.{name}")
+    return value
+
+
 def cited(source: float, written: str) -> str:
     """Return the written form of a number, marked with its field where that is known."""
     if isinstance(source, Traced | TracedCount):

@@ -14,6 +14,7 @@ from k2meta.numbers import (
     MINUS,
     Traced,
     TracedCount,
+    beside,
     cited,
     count,
     displayed,
@@ -147,7 +148,7 @@ def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
 def study_interval(effect: Effect, level: float = 0.95) -> tuple[float, float]:
     """Return the normal interval of one study on the scale of the analysis, as a forest plot draws it."""
     half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(effect.vi)
-    return of(effect.yi, effect.yi - half), of(effect.yi, effect.yi + half)
+    return beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
 
 
 def marks(effect: Effect) -> str:
