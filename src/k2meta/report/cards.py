@@ -365,7 +365,7 @@ def question(
         one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
         influence=tables["influence"].where("analysis", name).hiding("analysis"),
         small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
-        under_priors=tables["prior_strip"].where("analysis", name).hiding("analysis"),
+        under_priors=_without_blanks(tables["prior_strip"].where("analysis", name), "source", "not_run"),
         averaged_models=tables["model_averaging"].where("analysis", name).hiding("analysis"),
     )
 
@@ -382,6 +382,11 @@ def _strip(asset: FigureAsset | None, analysis: Analysis) -> Picture | None:
     """Return the strip of priors; its rows stand in a table of their own, written for people."""
     found = _picture(asset, prior_words.strip_sentence(analysis))
     return None if found is None else replace(found, rows=())
+
+
+def _without_blanks(table: TableData, *names: str) -> TableData:
+    """Return the table of one question without those columns in which it has nothing to say."""
+    return table.hiding("analysis", *(name for name in names if not any(row[name] for row in table.rows)))
 
 
 def _cell(value: Value) -> str:
