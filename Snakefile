@@ -84,7 +84,7 @@ rule mcmc:
         "k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
 
 
-# effects, fits → everything that refits: leave-one-out, a second engine
+# effects, fits → everything that refits: leave-one-out, a second engine, other priors
 rule sensitivity:
     input:
         code("sensitivity"),

@@ -6,6 +6,8 @@ import numpy as np
 
 import k2meta as km
 from k2meta.analysis import Analysis, Influence, LeftOut, Line, PatientSD, SmallStudyTest, Spec
+from k2meta.commands.sensitivity import averaged, under_priors
+from k2meta.config import Model
 from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect
 
@@ -30,6 +32,12 @@ def spec(measure: str = "MD", *, headline: bool = True, identifier: str = "sampl
         headline=headline,
         scale_note="",
     )
+
+
+def bayesian(tau_prior: dict[str, object] | None = None, mu_prior: object = "flat") -> Model:
+    """Return an exact Bayesian model of the settings; half-normal(0.5) for tau unless told otherwise."""
+    prior = tau_prior or {"family": "half_normal", "scale": 0.5}
+    return Model("bayes_exact", "bayes_exact", {"tau_prior": prior, "mu_prior": mu_prior})
 
 
 def effects(k: int, measure: str = "MD", seed: int = 1) -> tuple[Effect, ...]:
@@ -114,10 +122,13 @@ def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str 
         SmallStudyTest("Egger's regression test", None, None, None, None, why),
         SmallStudyTest("trim and fill", None, -0.2, -0.5, 0.1, ""),
     )
+    chosen, model = spec(measure, identifier=identifier), bayesian()
     return Analysis(
         influence=pulls,
+        prior_strip=under_priors(rows, chosen, model, 0.95),
+        averaged=averaged(rows, chosen, model, 0.95),
         small_study=tests if k >= 2 else (),
-        spec=spec(measure, identifier=identifier),
+        spec=chosen,
         effects=rows,
         dropped=dropped(),
         queries=(),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from k2meta import io
-from k2meta.config import against_data, parse, problems
+from k2meta.commands import priors
+from k2meta.commands.fits import fit
+from k2meta.config import Model, against_data, fits_measure, parse, problems, proper
+from k2meta.models.priors import EMPIRICAL, EMPIRICAL_SOURCES, UNIT_INFORMATION
 from k2meta.types import ProjectError
+from tests import samples
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -55,7 +63,87 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("mistake", "place", "message"), MISTAKES)
+def _exact(settings: dict[str, Any], **prior: Any) -> None:
+    settings["models"][2]["tau_prior"] = prior
+
+
+def _only_smd(settings: dict[str, Any]) -> None:
+    settings["analyses"] = [item for item in settings["analyses"] if item["measure"] == "SMD"]
+
+
+PRIOR_MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
+    (lambda s: _exact(s, family="half_norml", scale=1), "models[2].tau_prior.family", "'half_norml': not one of"),
+    (lambda s: _exact(s, scale=1), "models[2].tau_prior", "the key 'family' is missing"),
+    (lambda s: _exact(s, family="half_t", scale=1), "models[2].tau_prior", "the key 'df' is missing"),
+    (
+        lambda s: _exact(s, family="half_normal", scale=1, df=3),
+        "models[2].tau_prior.df",
+        "unknown key 'df'. Fix: use one of family, scale",
+    ),
+    (lambda s: _exact(s, family="half_normal", scale=0), "models[2].tau_prior.scale", "patient SDs"),
+    (lambda s: _exact(s, family="half_normal", scale=math.inf), "models[2].tau_prior.scale", "inf"),
+    (
+        lambda s: _exact(s, family="half_normal", scale=math.nan),
+        "models[2].tau_prior.scale",
+        "not a finite number",
+    ),
+    (lambda s: _exact(s, family="half_t", df=-1, scale=1), "models[2].tau_prior.df", "Degrees of freedom"),
+    (
+        lambda s: _exact(s, family="empirical", name="turner2015"),
+        "models[2].tau_prior.name",
+        "'turner2015': not one of turner2015_log_or",
+    ),
+    (
+        lambda s: _exact(s, family="empirical", name="rhodes2015_smd"),
+        "models[2].tau_prior",
+        "estimated for standardised mean differences, which these analyses do not pool: cac_agatston, cfpwv",
+    ),
+    (
+        lambda s: (_only_smd(s), _exact(s, family="empirical", name="turner2015_log_or")),
+        "models[2].tau_prior",
+        "estimated for log odds ratios, which these analyses do not pool: calcification_any",
+    ),
+    (
+        lambda s: _exact(s, family="lognormal_variance", location=-2.5, scale=1.7),
+        "models[2].tau_prior",
+        "gives tau as a bare number, which has no unit on a mean difference (cac_agatston",
+    ),
+    (
+        lambda s: _exact(s, family="t_variance", df=5, location=-2.5, scale=17),
+        "models[2].tau_prior.scale",
+        "at most 10",
+    ),
+    (lambda s: _exact(s, family="uniform"), "models[2].tau_prior", "this model cannot lead"),
+    (lambda s: _exact(s, family="jeffreys"), "models[2].tau_prior", "an improper prior of tau gives none"),
+    (
+        lambda s: s["models"][3].update(tau_prior={"family": "half_cauchy", "scale": 0.5}),
+        "models[3].tau_prior.family",
+        "'half_cauchy': not one of half_normal. Fix: PyMC samples this model with a half-normal prior of tau only",
+    ),
+    (lambda s: s["models"][2].update(mu_prior="wide"), "models[2].mu_prior", "Fix: Write flat, or {mean"),
+    (lambda s: s["models"][2].update(mu_prior={"mean": 0}), "models[2].mu_prior", "the key 'sd' is missing"),
+    (
+        lambda s: s["models"][2].update(mu_prior={"mean": 0, "sd": -1}),
+        "models[2].mu_prior.sd",
+        "Standard deviation of the normal prior of mu, a positive number",
+    ),
+    (
+        lambda s: s.update(sensitivity=[]),
+        "figures[2]",
+        "the figure prior_strip draws the check prior_strip, which is not run. Fix: add {id: prior_strip}",
+    ),
+    (
+        lambda s: (
+            s.update(models=[s["models"][0], s["models"][1]]),
+            s["lead"].update(small_k_model="common_effect"),
+        ),
+        "sensitivity[4]",
+        "prior_strip starts from the priors of a bayes_exact model, and there is none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mistake", "place", "message"), [*MISTAKES, *PRIOR_MISTAKES])
 def test_a_mistake_is_named_with_its_place_and_its_fix(
     settings: dict[str, Any], mistake: Callable[[dict[str, Any]], None], place: str, message: str
 ) -> None:
@@ -99,3 +187,100 @@ def test_names_that_the_data_do_not_have_are_found(settings: dict[str, Any]) -> 
     columns = [name for spec in config.analyses for name in spec.where if name != "vitamr"] + ["vitamer"]
     found = against_data(config, outcomes, columns)
     assert [problem.fix for problem in found] == ["write cac_agatston", "write vitamer"]
+
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "half_normal": {"scale": 0.5},
+    "half_t": {"df": 4, "scale": 0.5},
+    "half_cauchy": {"scale": 0.5},
+    "exponential": {"scale": 0.5},
+    "uniform": {"upper": 2},
+    "jeffreys": {},
+    "inverse_gamma": {"shape": 1.7, "scale": 0.4},
+    "lognormal_variance": {"location": -2.5, "scale": 1.7},
+    "t_variance": {"df": 5, "location": -3.4, "scale": 2.6},
+    "empirical": {"name": "rhodes2015_smd"},
+}
+
+
+def schema_of(name: str) -> Any:
+    text = resources.files("k2meta").joinpath("schemas/config.schema.json").read_text("utf-8")
+    return json.loads(text)["$defs"][name]
+
+
+def test_every_family_of_the_schema_has_its_prior_and_every_shipped_empirical_prior_its_name_and_source() -> None:
+    schema = schema_of("tau_prior")
+    assert set(schema["properties"]["family"]["enum"]) == set(priors.FAMILIES) == set(PARAMETERS)
+    (named,) = [one["then"]["properties"]["name"]["enum"] for one in schema["allOf"] if "name" in str(one["then"])]
+    assert set(named) == set(EMPIRICAL) == set(EMPIRICAL_SOURCES)
+    for name in EMPIRICAL:
+        measures = [m for m in ("MD", "SMD", "LOGRATIO") if fits_measure({"family": "empirical", "name": name}, m)]
+        assert measures == [("LOGRATIO" if name.startswith("turner") else "SMD")]
+
+
+@pytest.mark.parametrize("family", PARAMETERS)
+def test_every_family_is_accepted_and_fitted_with_its_own_parameters(
+    settings: dict[str, Any], family: str
+) -> None:
+    settings["analyses"] = [item for item in settings["analyses"] if item["measure"] == "SMD"]
+    settings["models"].append(
+        {
+            "id": "other",
+            "estimator": "bayes_exact",
+            "tau_prior": {"family": family, **PARAMETERS[family]},
+            "mu_prior": "flat",
+        }
+    )
+    config = parse(settings)
+    rows = samples.effects(5, "SMD")
+    found = fit(config.model("other"), config.analyses[0], rows, 0.95)
+    prior = priors.tau_prior(config.model("other").options, config.analyses[0], [row.vi for row in rows])
+    assert found is not None
+    assert found.options["tau_prior"] == prior.describe()
+    assert prior.proper == proper(settings["models"][-1]["tau_prior"])
+    assert ("tau_prior_source" in found.options) == (family in ("empirical", "jeffreys"))
+
+
+@pytest.mark.parametrize(
+    "family", ["half_normal", "half_t", "half_cauchy", "exponential", "uniform", "inverse_gamma"]
+)
+def test_on_a_mean_difference_a_prior_counts_patient_sds(family: str) -> None:
+    options = {"tau_prior": {"family": family, **PARAMETERS[family]}}
+    on_md, on_smd = (priors.tau_prior(options, samples.spec(m), [1.0]) for m in ("MD", "SMD"))
+    tau = np.array([0.1, 0.5, 1.9])
+    # A change of unit by 90: densities per unit fall by 90, and so do their logs by log(90).
+    assert on_md.logpdf(90.0 * tau) == pytest.approx(on_smd.logpdf(tau) - math.log(90.0), rel=1e-12)
+
+
+def test_a_normal_prior_of_mu_counts_patient_sds_on_a_mean_difference_only() -> None:
+    options = {"mu_prior": {"mean": 1.0, "sd": 2.0}}
+    found = [priors.mu_prior(options, samples.spec(measure)) for measure in ("MD", "SMD")]
+    assert [(one.mean, one.sd) for one in found if one] == [(90.0, 180.0), (1.0, 2.0)]
+
+
+def test_unit_information_is_the_variance_of_one_patient_in_the_formulas_of_the_measures() -> None:
+    n = 1.0
+    assert UNIT_INFORMATION["MD"] ** 2 == 1.0 / (n / 2) + 1.0 / (n / 2)
+    assert UNIT_INFORMATION["SMD"] == UNIT_INFORMATION["MD"]
+    assert UNIT_INFORMATION["LOGRATIO"] ** 2 == sum(1.0 / (n / 4) for _ in range(4))
+
+
+def test_the_strip_holds_the_leading_prior_once_and_at_least_six_others() -> None:
+    for measure in ("MD", "SMD", "LOGRATIO"):
+        for family in ("half_normal", "half_cauchy", "uniform", "inverse_gamma"):
+            options = {"tau_prior": {"family": family, **PARAMETERS[family]}, "mu_prior": "flat"}
+            chosen = [prior for prior, _ in priors.strip_priors(options, samples.spec(measure), [1.0, 2.0])]
+            assert chosen.count(priors.tau_prior(options, samples.spec(measure), [1.0, 2.0])) == 1
+            assert len(set(chosen)) == len(chosen) >= 7
+
+
+def test_the_model_that_is_drawn_is_the_exact_one_that_may_lead(settings: dict[str, Any]) -> None:
+    first = {**settings["models"][2], "id": "first"}
+    settings["models"].insert(0, first)
+    found = priors.leading(parse(settings))
+    assert isinstance(found, Model)
+    assert found.id == "bayes_exact"
+    settings["lead"]["small_k_model"] = "common_effect"
+    found = priors.leading(parse(settings))
+    assert isinstance(found, Model)
+    assert found.id == "first"

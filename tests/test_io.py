@@ -90,6 +90,15 @@ def test_fits_survive_the_file_bit_by_bit(tmp_path: Path) -> None:
     assert io.read_fit(tmp_path / "none.json") is None
 
 
+def test_the_strip_of_priors_and_the_average_survive_the_file_bit_by_bit(tmp_path: Path) -> None:
+    analysis = samples.analysis(2)
+    io.write_prior_strip(tmp_path / "s.json", analysis.prior_strip)
+    assert io.read_prior_strip(tmp_path / "s.json") == analysis.prior_strip
+    for averaged in (analysis.averaged, None):
+        io.write_averaged(tmp_path / "a.json", averaged)
+        assert io.read_averaged(tmp_path / "a.json") == averaged
+
+
 def test_draws_have_the_same_bytes_each_time(tmp_path: Path) -> None:
     draws = {"tau": np.ones((4, 10)), "mu": np.arange(40.0).reshape(4, 10)}
     for name in ("a.h5", "b.h5"):

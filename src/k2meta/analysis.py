@@ -9,7 +9,19 @@ from k2meta.config import Line, PatientSD, Spec
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
-__all__ = ["Analysis", "Comparison", "Influence", "LeftOut", "Line", "PatientSD", "SmallStudyTest", "Spec"]
+__all__ = [
+    "Analysis",
+    "Averaged",
+    "AveragedModel",
+    "Comparison",
+    "Influence",
+    "LeftOut",
+    "Line",
+    "PatientSD",
+    "SmallStudyTest",
+    "Spec",
+    "UnderPrior",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,63 @@ class SmallStudyTest:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderPrior:
+    """The posterior under one prior of tau, or the reason why there is none.
+
+    ``mean``, ``low`` and ``high`` are those of mu, ``new_low`` and ``new_high`` of the true effect in a new study,
+    ``below_zero`` is the probability that mu is negative. ``lead`` marks the prior of the fit that is drawn.
+    """
+
+    prior: str
+    source: str
+    lead: bool
+    mean: float | None
+    low: float | None
+    high: float | None
+    new_low: float | None
+    new_high: float | None
+    tau_median: float | None
+    below_zero: float | None
+    not_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class AveragedModel:
+    """One of the models of an average: its mu and tau in words, its probability before and after the data."""
+
+    effect: str
+    heterogeneity: str
+    prior: float
+    posterior: float
+
+
+@dataclass(frozen=True, slots=True)
+class Averaged:
+    """The average over models with and without an effect and heterogeneity, or the reason why there is none.
+
+    ``effect`` and ``heterogeneity`` are posterior probabilities that the component is there, ``prior_effect`` and
+    ``prior_heterogeneity`` those before the data, ``log_bf_*`` natural logs of the inclusion Bayes factors (above
+    zero: for the component). ``mu`` averages over all models, the lump at zero included; ``mu_source`` says where
+    the prior of mu comes from.
+    """
+
+    mu_prior: str
+    mu_source: str
+    tau_prior: str
+    models: tuple[AveragedModel, ...]
+    prior_effect: float | None
+    effect: float | None
+    log_bf_effect: float | None
+    prior_heterogeneity: float | None
+    heterogeneity: float | None
+    log_bf_heterogeneity: float | None
+    mu: Estimate | None
+    below_zero: float | None
+    above_zero: float | None
+    not_run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One number computed by two engines: ours and an independent one."""
 
@@ -86,6 +155,8 @@ class Analysis:
     comparisons: tuple[Comparison, ...]
     influence: tuple[Influence, ...] = ()
     small_study: tuple[SmallStudyTest, ...] = ()
+    prior_strip: tuple[UnderPrior, ...] = ()
+    averaged: Averaged | None = None
 
     @property
     def k(self) -> int:

@@ -251,6 +251,80 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 yield Problem(
                     file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
                 )
+    yield from _not_finite(settings, (), file, lines)
+    yield from _prior_checks(settings, file, lines)
+
+
+def _not_finite(value: Any, path: Path, file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    """Find .inf and .nan, which YAML knows and a comparison with a smallest or largest value lets pass."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(file, f"{value}: not a finite number", "give a number", _row(path, lines), _place(path))
+    items: Any = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        yield from _not_finite(item, (*path, key), file, lines)
+
+
+LOG_FAMILIES = ("lognormal_variance", "t_variance")
+"""Families whose location is the logarithm of a variance: it has no unit that patient SDs could give it."""
+
+
+def proper(tau_prior: Mapping[str, Any]) -> bool:
+    """Whether the prior of tau that the settings name integrates to one."""
+    return tau_prior["family"] != "jeffreys" and (tau_prior["family"] != "uniform" or "upper" in tau_prior)
+
+
+def fits_measure(tau_prior: Mapping[str, Any], measure: str) -> bool:
+    """Whether the prior of tau that the settings name means anything for an effect measure."""
+    if tau_prior["family"] == "empirical":
+        return measure == ("SMD" if "_smd" in tau_prior["name"] else "LOGRATIO")
+    return tau_prior["family"] not in LOG_FAMILIES or measure != "MD"
+
+
+def _prior_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    """Find priors that mean nothing for an analysis, and improper ones where a proper one is needed."""
+
+    def found(path: Path, what: str, fix: str) -> Problem:
+        return Problem(file, what, fix, _row(path, lines), _place(path))
+
+    exact = [(i, model) for i, model in enumerate(settings["models"]) if model["estimator"] == "bayes_exact"]
+    for i, model in exact:
+        prior, place = model["tau_prior"], ("models", i, "tau_prior")
+        wrong = [item["id"] for item in settings["analyses"] if not fits_measure(prior, item["measure"])]
+        if wrong:
+            yield found(place, *_wrong_measure(prior, wrong))
+        if not proper(prior) and model["id"] == settings["lead"]["small_k_model"]:
+            what = "with few trials an improper prior of tau leaves no posterior, so this model cannot lead"
+            yield found(place, what, "choose a proper prior (half_normal), or another small_k_model")
+    checks = [item["id"] for item in settings["sensitivity"]]
+    for check in ("prior_strip", "model_averaging"):
+        if check in checks and not exact:
+            what = f"{check} starts from the priors of a bayes_exact model, and there is none"
+            yield found(("sensitivity", checks.index(check)), what, "add a bayes_exact model, or remove the check")
+    if "model_averaging" in checks and exact:
+        lead = settings["lead"]["small_k_model"]
+        i, model = next((pair for pair in exact if pair[1]["id"] == lead), exact[0])
+        if not proper(model["tau_prior"]):
+            what = "model_averaging weighs models by their evidence, and an improper prior of tau gives none"
+            yield found(("models", i, "tau_prior"), what, "choose a proper prior, or remove model_averaging")
+    figures = [item["id"] for item in settings["figures"]]
+    if "prior_strip" in figures and "prior_strip" not in checks:
+        what = "the figure prior_strip draws the check prior_strip, which is not run"
+        yield found(("figures", figures.index("prior_strip")), what, "add {id: prior_strip} to sensitivity")
+
+
+def _wrong_measure(prior: Mapping[str, Any], analyses: Sequence[str]) -> tuple[str, str]:
+    """Say why a prior of tau does not suit some analyses, and what would."""
+    names = ", ".join(analyses)
+    fix = "use half_normal, whose scale is right for every measure, or a review of one measure"
+    if prior["family"] == "empirical":
+        what = "standardised mean differences" if "_smd" in prior["name"] else "log odds ratios"
+        return f"{prior['name']} was estimated for {what}, which these analyses do not pool: {names}", fix
+    family = prior["family"]
+    return f"{family} gives tau as a bare number, which has no unit on a mean difference ({names})", fix
 
 
 def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:

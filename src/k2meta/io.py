@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Analysis, Averaged, Comparison, Influence, LeftOut, SmallStudyTest, UnderPrior
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.trace import Number
@@ -468,6 +468,26 @@ def write_numbers(path: Path, numbers: Sequence[Number]) -> None:
     write_table(path, ("id", "value", "written"), rows)
 
 
+def read_prior_strip(path: Path) -> tuple[UnderPrior, ...]:
+    """Return the posteriors of one analysis under several priors of tau."""
+    return _decode(path, tuple[UnderPrior, ...])
+
+
+def write_prior_strip(path: Path, rows: Sequence[UnderPrior]) -> None:
+    """Write the posteriors of one analysis under several priors of tau."""
+    write_json(path, rows)
+
+
+def read_averaged(path: Path) -> Averaged | None:
+    """Return the model average of one analysis; ``None`` stands for *fewer than two trials: not pooled*."""
+    return _decode(path, Averaged | None)  # type: ignore[arg-type]
+
+
+def write_averaged(path: Path, averaged: Averaged | None) -> None:
+    """Write the model average of one analysis, or ``null`` where nothing was pooled."""
+    write_json(path, averaged)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -515,6 +535,8 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
         influence=read_influence(checks / "influence.json") if "influence" in has else (),
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
+        prior_strip=read_prior_strip(checks / "prior_strip.json") if "prior_strip" in has else (),
+        averaged=read_averaged(checks / "model_averaging.json") if "model_averaging" in has else None,
     )
 
 

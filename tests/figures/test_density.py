@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import k2meta as km
-from k2meta.figures import prior_posterior
+from k2meta.analysis import Analysis
+from k2meta.figures import prior_posterior, words
 from k2meta.figures.figure import PlotData
 from tests import samples
 from tests.figures import hostile, look
@@ -86,3 +87,39 @@ def test_a_pool_without_a_bayesian_fit_has_no_posterior_to_show() -> None:
     base = samples.analysis(5)
     fits = {name: fit for name, fit in base.fits.items() if fit.posterior is None}
     assert prior_posterior(dataclasses.replace(base, fits=fits)).alt.startswith("No posterior to show.")
+
+
+@pytest.mark.parametrize(("k", "measure"), [(2, "SMD"), (5, "MD")])
+def test_the_drawn_density_of_a_new_study_holds_its_prediction_interval(k: int, measure: str) -> None:
+    analysis = samples.analysis(k, measure)
+    prediction = analysis.fits["bayes_exact"].prediction
+    assert prediction is not None
+    x, y = curve(prior_posterior(analysis).table, "new study")
+    inside = (x >= prediction.low) & (x <= prediction.high)
+    assert x[0] < prediction.low < prediction.high < x[-1]
+    step = x[1] - x[0]
+    # Up to one step of the grid is cut off at either end, where the density is low.
+    assert np.trapezoid(y[inside], x[inside]) == pytest.approx(0.95, abs=AREA + 2 * step * y[inside][0])
+
+
+def texts_of(analysis: Analysis) -> str:
+    return " | ".join(item.get_text() for item, _ in look.texts(prior_posterior(analysis).figure))
+
+
+def test_the_areas_are_told_with_what_they_rest_on_and_follow_the_direction() -> None:
+    analysis = samples.analysis(5)
+    fit = analysis.fits["bayes_exact"]
+    said = texts_of(analysis)
+    assert f"P(μ < 0) {words.probability(fit.prob(mu_below=0.0))}" in said
+    assert f"P(μ < −100) {words.probability(fit.prob(mu_below=-100.0))}" in said
+    assert "the probability that the mean effect is below zero, given this model and prior" in said
+    higher = dataclasses.replace(analysis, spec=dataclasses.replace(analysis.spec, lower_is_better=False))
+    assert f"P(μ > 0) {words.probability(1 - fit.prob(mu_below=0.0))}" in texts_of(higher)
+
+
+def test_the_side_of_benefit_and_what_lies_beyond_the_line_are_shaded() -> None:
+    figure = prior_posterior(samples.analysis(5, "SMD")).figure
+    benefit = look.drawn(figure, "benefit")["benefit"].get_xy()
+    beyond = look.drawn(figure, "beyond")["beyond"].get_xy()
+    assert beyond[:, 0].max() < benefit[:, 0].max()
+    assert beyond[:, 0].min() == pytest.approx(benefit[:, 0].min())

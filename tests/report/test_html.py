@@ -304,6 +304,28 @@ def test_a_failed_sampler_stands_in_a_visible_box() -> None:
     assert "The diagnostics gate was not run for the sampled fit." in unknown
 
 
+def test_a_prior_without_a_scale_of_the_analysis_names_its_source() -> None:
+    analysis = named(5, "SMD")
+    exact = analysis.fits["bayes_exact"]
+    told = {**exact.options, "tau_prior_source": "Rhodes et al. 2015: tau2 of standardised mean differences"}
+    fits = {**analysis.fits, "bayes_exact": replace(exact, options=told)}
+    text = Page(render([replace(analysis, fits=fits)])).text
+    assert "tau prior: half-normal with scale 0.5 Rhodes et al. 2015: τ² of standardised mean differences" in text
+    assert "a scale without unit" not in text
+
+
+def test_the_part_on_priors_prints_the_strip_and_the_average(page: Page) -> None:
+    assert "How much of it is the prior" in page.text
+    assert "With two trials the prior of τ is the answer" not in page.text  # said beside its figure alone
+    asset = FigureAsset("<svg xmlns='http://www.w3.org/2000/svg'/>", "Strip", ("a",), ((0.123,),))
+    analysis = named(2, "MD")
+    text = Page(render([analysis], figures={(analysis.spec.id, "prior_strip"): asset})).text
+    assert "With two trials the prior of τ is the answer" in text
+    assert "9 priors of τ, with what they give" in text
+    assert "The 4 models of this average" in text
+    assert "0.123" not in text  # the rows stand in a table written for people, not twice
+
+
 def test_hashes_commands_and_settings_are_printed(page: Page) -> None:
     assert "bytes 12, sha256 ab12" in page.text
     assert "make report" in page.text
@@ -330,12 +352,13 @@ def test_a_compact_drawing_keeps_its_shapes_and_its_references() -> None:
         "<svg>\n <!-- label -->\n <metadata>x</metadata>\n"
         ' <defs><path id="glyph-48" d="M 1.23456 0 \nL 2 -3.5"/></defs>\n'
         ' <g id="unused" transform="translate(66.640625 0)" clip-path="url(#box)">\n'
-        '  <use xlink:href="#glyph-48"/></g><clipPath id="box"/></svg>'
+        '  <use xlink:href="#glyph-48"/><use xlink:href="#glyph-48" transform="translate(63.623047 0)"/>\n'
+        ' </g><clipPath id="box"/></svg>'
     )
     assert compact(svg) == (
-        '<svg><defs><path id="i0" d="M 1.23 0 L 2 -3.5"/></defs>'
+        '<svg><defs><path id="i0" d="M1.23 0L2 -3.5"/></defs>'
         '<g transform="translate(66.64)" clip-path="url(#i2)">'
-        '<use href="#i0"/></g><clipPath id="i2"/></svg>'
+        '<use href="#i0"/><use href="#i0" x="63.62"/></g><clipPath id="i2"/></svg>'
     )
 
 

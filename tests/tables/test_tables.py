@@ -23,6 +23,9 @@ from tests import samples
 # Sums of at most nine weights that were normalised once: a few units in the last place.
 SUM = 1e-12
 
+# The strip asks the same quadrature for fewer rows: panels may be halved elsewhere.
+SAME_POSTERIOR = 1e-9
+
 QUERY = Query("C01-x", "C01", "error", "data/extractions.csv", 7, "x", "x-1", ("a", "b"), "why", "rule", "fix")
 
 
@@ -34,7 +37,7 @@ def column(table_name: str, name: str, *analyses: object) -> list[object]:
 def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
     tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
     estimates = {"pooled_results", "effects", "left_out", "leave_one_out", "influence", "small_study"}
-    assert set(tables) == {*estimates, "data_queries"}
+    assert set(tables) == {*estimates, "prior_strip", "model_averaging", "data_queries"}
     for table in tables.values():
         assert all(len(values) == len(table.header) for values in table.values)
         assert all(len(cells) == len(table.visible) for cells in table.shown)
@@ -161,6 +164,27 @@ def test_a_test_that_was_not_run_says_why_and_an_adjustment_shows_its_interval()
     cells = [{c.id: s.text for c, s in zip(table.visible, row, strict=True)} for row in table.shown]
     assert "k = 5: test not run" in cells[0]["not_run"]
     assert cells[1]["interval"] == "−0.50 to 0.10"
+
+
+def test_the_strip_of_priors_files_every_posterior_and_marks_the_prior_of_the_fit() -> None:
+    analysis = samples.analysis(2)
+    table = TABLES["prior_strip"]([analysis], [])
+    fit = analysis.fits["bayes_exact"]
+    (lead,) = [row for row in table.rows if row["leads"]]
+    assert (lead["estimate"], lead["low"], lead["prediction_high"]) == pytest.approx(
+        (fit.mu.value, fit.mu.low, fit.prediction.high if fit.prediction else None), rel=SAME_POSTERIOR
+    )
+    assert [row["estimate"] is None for row in table.rows] == [bool(row["not_run"]) for row in table.rows]
+    shown = [dict(zip([c.id for c in table.visible], row, strict=True)) for row in table.shown]
+    assert "improper posterior" in shown[-1]["not_run"].text
+    assert shown[-1]["interval"].text == "–"
+
+
+def test_the_averaged_models_share_the_whole_probability_before_and_after() -> None:
+    table = TABLES["model_averaging"]([samples.analysis(5, "SMD"), samples.analysis(1)], [])
+    for name in ("prior_probability", "posterior_probability"):
+        assert sum(row[name] for row in table.rows) == pytest.approx(1.0, abs=SUM)  # type: ignore[misc]
+    assert len(table.rows) == 4
 
 
 def test_influence_flags_a_study_in_words() -> None:

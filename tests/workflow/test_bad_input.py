@@ -76,6 +76,26 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "missing file": (lambda project: (project / TRIALS).unlink(), ["data/trials.csv: the file is missing"]),
     "missing settings": (lambda project: (project / CONFIG).unlink(), ["config/config.yaml: the file is missing"]),
     "broken YAML": (append(CONFIG, "  - : [\n"), ["config/config.yaml row", "is not YAML"]),
+    "prior of a misspelt family": (
+        replace(CONFIG, "family: half_normal", "family: halfnormal"),
+        ["config/config.yaml row", "models[2].tau_prior.family", "not one of half_normal, half_t"],
+    ),
+    "prior without its parameter": (
+        replace(CONFIG, "half_normal, scale: 0.5", "half_t, scale: 0.5"),
+        ["config/config.yaml row", "the key 'df' is missing", "add df"],
+    ),
+    "prior for another measure": (
+        replace(CONFIG, "half_normal, scale: 0.5", "empirical, name: rhodes2015_smd"),
+        ["config/config.yaml row", "do not pool: stiffness, calcification", "use half_normal"],
+    ),
+    "improper prior that would lead": (
+        replace(CONFIG, "half_normal, scale: 0.5", "uniform"),
+        ["config/config.yaml row", "this model cannot lead", "model_averaging weighs models by their evidence"],
+    ),
+    "prior with an infinite scale": (
+        replace(CONFIG, "half_normal, scale: 0.5", "half_normal, scale: .inf"),
+        ["config/config.yaml row", "inf", "A positive number"],
+    ),
     "outcome that is not in the dictionary": (
         replace(CONFIG, "outcomes: [cfpwv]", "outcomes: [cfpvw]"),
         ["analyses[0].outcomes (stiffness)", "write cfpwv"],
@@ -162,6 +182,22 @@ def test_settings_that_do_not_go_together_are_explained_without_a_traceback(proj
     assert "REML" in output, output
     assert "Fix: change the model in config/config.yaml" in output
     assert not (project / "reports" / "report.html").exists()
+
+
+def test_an_improper_prior_with_too_few_trials_is_explained_and_no_fit_is_written(
+    project: Path, build: Run
+) -> None:
+    model = "  - {id: flat, estimator: bayes_exact, tau_prior: {family: uniform}, mu_prior: flat}\n"
+    replace(CONFIG, "sensitivity:\n", f"{model}sensitivity:\n")(project)
+    replace(ROWS, "Curie2003-cfpwv-1,Curie2003,cfpwv", "Curie2003-crpwv-9,Curie2003,crpwv")(project)
+    done = build(project)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in output
+    assert "the model flat of the analysis stiffness" in output
+    assert "leaves an improper posterior" in output
+    assert "Fix: choose a proper prior" in output
+    assert not list((project / "results").glob("fits/*/*.json"))
 
 
 def test_an_unknown_folder_is_named(project: Path, run: Run) -> None:

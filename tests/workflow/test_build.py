@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from k2meta.numbers import percent
 from k2meta.report import overclaims
 from tests.workflow.conftest import ROOT, Run, copy
 
@@ -40,6 +42,41 @@ def test_no_trial_and_one_trial_are_said_and_do_not_fail_the_build(built: Path) 
     assert json.loads((built / "results" / "fits" / "calcification" / "reml_hksj.json").read_text()) is None
     assert json.loads((built / "results" / "fits" / "radial" / "bayes_exact.json").read_text()) is None
     assert "Dirac 2004" in page  # measured, printed no number: named beside the pool it is missing from
+
+
+def test_the_strip_of_priors_and_the_average_come_from_the_fits(built: Path) -> None:
+    fit = json.loads((built / "results" / "fits" / "stiffness" / "bayes_exact.json").read_text("utf-8"))
+    strip = json.loads((built / "results" / "sensitivity" / "stiffness" / "prior_strip.json").read_text("utf-8"))
+    (lead,) = [row for row in strip if row["lead"]]
+    assert lead["prior"] == fit["options"]["tau_prior"] == "half-normal with scale 0.625"
+    ends = (
+        fit["mu"]["value"],
+        fit["mu"]["low"],
+        fit["mu"]["high"],
+        fit["prediction"]["low"],
+        fit["tau"]["median"],
+    )
+    names = ("mean", "low", "high", "new_low", "tau_median")
+    assert tuple(lead[name] for name in names) == pytest.approx(ends, rel=TOLERANCE)
+    with (built / "reports" / "tables" / "prior_strip.csv").open(encoding="utf-8", newline="") as file:
+        filed = [row for row in csv.DictReader(file) if row["leads"] == "True"]
+    assert [float(row["estimate"]) for row in filed] == [lead["mean"]]
+    average = json.loads(
+        (built / "results" / "sensitivity" / "stiffness" / "model_averaging.json").read_text("utf-8")
+    )
+    assert average["mu_prior"] == "normal with mean 0 and standard deviation 2.5"  # two patient SDs of 1.25 m/s
+    page = html.unescape((built / "reports" / "report.html").read_text("utf-8")).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"from 50 % before the data to {percent(average['effect'])} after" in page
+
+
+def test_questions_without_a_pool_have_no_strip_of_priors(built: Path) -> None:
+    names = set(published(built))
+    assert "figures/stiffness_prior_strip.svg" in names
+    for analysis in ("calcification", "radial"):
+        assert f"figures/{analysis}_prior_strip.svg" not in names
+        folder = built / "results" / "sensitivity" / analysis
+        assert json.loads((folder / "prior_strip.json").read_text("utf-8")) == []
+        assert json.loads((folder / "model_averaging.json").read_text("utf-8")) is None
 
 
 def test_a_second_run_has_nothing_to_do(built: Path, build: Run) -> None:

@@ -10,7 +10,7 @@ import typer
 from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Into, ResultsFolder
-from k2meta.commands.priors import tau_prior
+from k2meta.commands.priors import leading, tau_prior
 from k2meta.config import Config
 from k2meta.figures import FIGURES, Figure, prior_posterior
 from k2meta.figures.style import SAVE_METADATA, rc
@@ -37,10 +37,13 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
 
 
 def _draw(name: str, analysis: Analysis, settings: Config) -> Figure | None:
+    if name == "prior_strip" and not analysis.prior_strip:
+        return None
     if name != "prior_posterior":
         return FIGURES[name](analysis)
-    model = next((model for model in settings.models if model.estimator == "bayes_exact"), None)
+    model = leading(settings)
     if model is None or model.id not in analysis.fits:
         return None
-    prior = tau_prior(model.options, analysis.spec)
-    return prior_posterior(analysis, lambda tau: np.exp(prior.logpdf(tau)))
+    prior = tau_prior(model.options, analysis.spec, [effect.vi for effect in analysis.effects])
+    # An improper prior has no density that could stand beside the posterior's.
+    return prior_posterior(analysis, (lambda tau: np.exp(prior.logpdf(tau))) if prior.proper else None)

@@ -10,7 +10,7 @@ import typer
 from k2meta import io
 from k2meta.commands.fits import EffectsFolder
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Into
-from k2meta.commands.priors import mu_prior, tau_scale
+from k2meta.commands.priors import mu_prior, unit
 from k2meta.config import Model, Spec
 from k2meta.models.bayes_mcmc import HierarchicalSampler, seed_for
 from k2meta.models.priors import HalfNormal
@@ -54,8 +54,8 @@ def _sample(
     found = sampler.sample(
         np.array([row.yi for row in rows]),
         np.array([row.vi for row in rows]),
-        tau_prior=HalfNormal(tau_scale(model.options, spec)),
-        mu_prior=mu_prior(model.options),
+        tau_prior=HalfNormal(model.options["tau_prior"]["scale"] * unit(spec)),
+        mu_prior=mu_prior(model.options, spec),
         seed=seed,
         level=level,
         model=model.id,

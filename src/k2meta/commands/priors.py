@@ -1,34 +1,92 @@
-"""The prior of tau that the settings ask for, on the scale of an analysis."""
+"""The priors that the settings ask for, in units of an analysis, and the words on where they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from k2meta.config import Spec
+from numpy.typing import ArrayLike
+
+from k2meta.config import Config, Model, Spec
 from k2meta.models import priors
+from k2meta.models.prior_strip import standard_priors
 
-FAMILIES: dict[str, type[priors.HalfNormal] | type[priors.HalfCauchy]] = {
-    "half_normal": priors.HalfNormal,
-    "half_cauchy": priors.HalfCauchy,
+USUAL = 0.5
+"""Scale of the strip of priors where the leading prior has none of its own; counts patient SDs on ``MD``."""
+
+SCALED = ("half_normal", "half_t", "half_cauchy", "exponential")
+"""Families whose scale is a typical value of tau, around which the strip is laid out."""
+
+FAMILIES: Mapping[str, Callable[[Mapping[str, Any], float, ArrayLike], priors.TauPrior]] = {
+    "half_normal": lambda given, unit, vi: priors.HalfNormal(given["scale"] * unit),
+    "half_t": lambda given, unit, vi: priors.HalfT(given["df"], given["scale"] * unit),
+    "half_cauchy": lambda given, unit, vi: priors.HalfCauchy(given["scale"] * unit),
+    "exponential": lambda given, unit, vi: priors.Exponential(given["scale"] * unit),
+    "uniform": lambda given, unit, vi: priors.Uniform(given["upper"] * unit if "upper" in given else None),
+    "jeffreys": lambda given, unit, vi: priors.Jeffreys(tuple(vi)),  # type: ignore[arg-type]
+    "inverse_gamma": lambda given, unit, vi: priors.InverseGamma(given["shape"], given["scale"] * unit),
+    "lognormal_variance": lambda given, unit, vi: priors.LogNormalVariance(given["location"], given["scale"]),
+    "t_variance": lambda given, unit, vi: priors.TVariance(given["df"], given["location"], given["scale"]),
+    "empirical": lambda given, unit, vi: priors.EMPIRICAL[given["name"]],
 }
+"""From the settings of a prior of tau, the unit they count and the sampling variances to the prior."""
 
 
-def tau_scale(options: Mapping[str, Any], spec: Spec) -> float:
-    """Return the scale of the prior of tau; on a mean difference it counts patient SDs of the outcome."""
-    scale = float(options["tau_prior"]["scale"])
+def unit(spec: Spec) -> float:
+    """Return what the scale of a prior counts: patient SDs of the outcome on a mean difference, else one."""
     if spec.measure != "MD":
-        return scale
+        return 1.0
     assert spec.patient_sd is not None  # the settings were checked for it
-    return scale * spec.patient_sd.value
+    return spec.patient_sd.value
 
 
-def tau_prior(options: Mapping[str, Any], spec: Spec) -> priors.HalfNormal | priors.HalfCauchy:
-    """Return the prior of tau in units of the analysis."""
-    return FAMILIES[options["tau_prior"]["family"]](tau_scale(options, spec))
+def tau_prior(options: Mapping[str, Any], spec: Spec, vi: ArrayLike) -> priors.TauPrior:
+    """Return the prior of tau in units of the analysis; Jeffreys' looks at the variances ``vi``, shape (k,)."""
+    given = options["tau_prior"]
+    return FAMILIES[given["family"]](given, unit(spec), vi)
 
 
-def mu_prior(options: Mapping[str, Any]) -> priors.Normal | None:
-    """Return the prior of mu; ``None`` is flat."""
+def tau_source(options: Mapping[str, Any]) -> str:
+    """Say where a prior of tau comes from whose scale the analysis does not give; empty for the others."""
+    given = options["tau_prior"]
+    if given["family"] == "empirical":
+        return priors.EMPIRICAL_SOURCES[given["name"]]
+    if given["family"] == "jeffreys":
+        return "the sampling variances of the studies themselves; improper"
+    return "improper: no scale" if given["family"] == "uniform" and "upper" not in given else ""
+
+
+def mu_prior(options: Mapping[str, Any], spec: Spec) -> priors.Normal | None:
+    """Return the prior of mu in units of the analysis; ``None`` is flat."""
     prior = options["mu_prior"]
-    return None if prior == "flat" else priors.Normal(prior["mean"], prior["sd"])
+    return None if prior == "flat" else priors.Normal(prior["mean"] * unit(spec), prior["sd"] * unit(spec))
+
+
+def unit_information(spec: Spec) -> priors.Normal:
+    """Return a prior of mu around zero that is worth one patient."""
+    return priors.Normal(0.0, priors.UNIT_INFORMATION[spec.measure] * unit(spec))
+
+
+def leading(settings: Config) -> Model | None:
+    """Return the exact Bayesian model whose posterior is drawn: the one that may lead, else the first."""
+    exact = [model for model in settings.models if model.estimator == "bayes_exact"]
+    return next((model for model in exact if model.id == settings.lead.small_k_model), exact[0] if exact else None)
+
+
+def strip_priors(options: Mapping[str, Any], spec: Spec, vi: ArrayLike) -> tuple[tuple[priors.TauPrior, str], ...]:
+    """Return the priors of the strip with their sources, the leading one among them.
+
+    Standard priors around the scale of the leading one, what others estimated for standardised mean differences,
+    and Jeffreys' prior; for ratios only a leading prior is empirical, as not every ratio is an odds ratio.
+    """
+    lead, given = tau_prior(options, spec, vi), options["tau_prior"]
+    scale = given["scale"] if given["family"] in SCALED else USUAL
+    *standard, flat = standard_priors(scale * unit(spec))
+    found: dict[priors.TauPrior, str] = dict.fromkeys(standard, "")
+    if spec.measure == "SMD":
+        for name in ("rhodes2015_smd", "bartos2021_smd"):
+            found[priors.EMPIRICAL[name]] = priors.EMPIRICAL_SOURCES[name]
+    found |= dict.fromkeys((FAMILIES["jeffreys"]({}, 1.0, vi), flat), "")
+    if lead not in found:
+        found = {lead: tau_source(options), **found}
+    return tuple(found.items())

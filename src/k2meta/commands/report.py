@@ -15,6 +15,7 @@ from k2meta.config import Config
 from k2meta.figures import strip
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
+from k2meta.tables.parts import exact_twin
 from k2meta.trace import numbers, traced
 
 Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
@@ -77,11 +78,11 @@ def _gates(analyses: Sequence[Analysis], settings: Config) -> dict[str, tuple[st
     from k2meta.models.bayes_mcmc import gate
 
     ids = {model.estimator: model.id for model in settings.models}
-    sampled, exact = ids.get("bayes_mcmc", ""), ids.get("bayes_exact", "")
+    sampled = ids.get("bayes_mcmc", "")
     return {
-        analysis.spec.id: gate(analysis.fits[sampled], analysis.fits[exact])
+        analysis.spec.id: gate(analysis.fits[sampled], exact)
         for analysis in analyses
-        if sampled in analysis.fits and exact in analysis.fits
+        if sampled in analysis.fits and (exact := exact_twin(analysis, analysis.fits[sampled])) is not None
     }
 
 

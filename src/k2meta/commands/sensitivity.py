@@ -8,17 +8,18 @@ import numpy as np
 import typer
 
 from k2meta import io
-from k2meta.analysis import Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Averaged, AveragedModel, Comparison, Influence, LeftOut, SmallStudyTest, UnderPrior
 from k2meta.commands.fits import estimator
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
-from k2meta.config import Config, Spec
+from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
+from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.types import Effect
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
-    """Refit every analysis without each trial, and recompute its numbers with a second engine."""
+    """Refit every analysis without each trial and under other priors, and recompute it with a second engine."""
     settings = io.read_config(config)
     for spec in settings.analyses:
         rows = io.read_effects(results / "effects" / f"{spec.id}.csv")
@@ -31,6 +32,13 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_small_study(folder / "small_study.json", _small_study(rows))
         if "second_engine" in settings.sensitivity:
             io.write_comparisons(folder / "second_engine.json", _comparisons(rows, spec, settings))
+        if "prior_strip" in settings.sensitivity:
+            io.write_prior_strip(
+                folder / "prior_strip.json", under_priors(rows, spec, _exact(settings), settings.level)
+            )
+        if "model_averaging" in settings.sensitivity:
+            found = averaged(rows, spec, _exact(settings), settings.level)
+            io.write_averaged(folder / "model_averaging.json", found)
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 
@@ -100,4 +108,65 @@ def _comparisons(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[
     return tuple(
         Comparison(found.quantity, found.ours, found.other, found.engine, found.agrees, found.note)
         for found in SENSITIVITY["second_engine"](yi, vi, fit)
+    )
+
+
+def _exact(settings: Config) -> Model:
+    model = leading(settings)
+    assert model is not None  # the settings were checked for it
+    return model
+
+
+def under_priors(rows: Sequence[Effect], spec: Spec, model: Model, level: float) -> tuple[UnderPrior, ...]:
+    """Return the posterior of an analysis under each prior of the strip; fewer than two trials are not pooled."""
+    if len(rows) < 2:
+        return ()
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    lead = tau_prior(model.options, spec, vi)
+    chosen = strip_priors(model.options, spec, vi)
+    found = SENSITIVITY["prior_strip"](
+        yi, vi, tau_priors=[prior for prior, _ in chosen], mu_prior=mu_prior(model.options, spec), level=level
+    )
+    return tuple(
+        UnderPrior(
+            prior=row.tau_prior,
+            source=source,
+            lead=prior == lead,
+            mean=row.mean,
+            low=row.low,
+            high=row.high,
+            new_low=row.new_low,
+            new_high=row.new_high,
+            tau_median=row.tau_median,
+            below_zero=row.below_zero,
+            not_run=row.not_run,
+        )
+        for (prior, source), row in zip(chosen, found, strict=True)
+    )
+
+
+def averaged(rows: Sequence[Effect], spec: Spec, model: Model, level: float) -> Averaged | None:
+    """Return the average over models with and without an effect and heterogeneity; ``None`` below two trials."""
+    if len(rows) < 2:
+        return None
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    own, tau = mu_prior(model.options, spec), tau_prior(model.options, spec, vi)
+    mu = own or unit_information(spec)
+    found = SENSITIVITY["model_averaging"](yi, vi, mu_priors=[mu], tau_priors=[tau], level=level)
+    effect, heterogeneity = found.effect, found.heterogeneity
+    return Averaged(
+        mu_prior=mu.describe(),
+        mu_source="the prior of the fit" if own else "unit information: worth one patient",
+        tau_prior=tau.describe(),
+        models=tuple(AveragedModel(m.effect, m.heterogeneity, m.prior, m.posterior) for m in found.models),
+        prior_effect=effect.prior,
+        effect=effect.posterior,
+        log_bf_effect=effect.log_bf10,
+        prior_heterogeneity=heterogeneity.prior,
+        heterogeneity=heterogeneity.posterior,
+        log_bf_heterogeneity=heterogeneity.log_bf10,
+        mu=found.mu,
+        below_zero=found.below_zero,
+        above_zero=found.above_zero,
+        not_run="" if found.converged else "the quadrature did not reach its accuracy",
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from k2meta.analysis import Analysis
 
-__all__ = ["FIGURES", "Figure", "PlotData", "forest", "prior_posterior", "strip"]
+__all__ = ["FIGURES", "Figure", "PlotData", "forest", "prior_posterior", "prior_strip", "strip"]
 
 
 def forest(analysis: Analysis) -> Figure:
@@ -37,8 +37,16 @@ def prior_posterior(
     return draw(analysis, prior_density)
 
 
+def prior_strip(analysis: Analysis) -> Figure:
+    """Draw the posterior under several priors of tau (see ``k2meta.figures.prior_plot``)."""
+    from k2meta.figures.prior_plot import draw
+
+    return draw(analysis)
+
+
 FIGURES: Mapping[str, Callable[[Analysis], Figure]] = {
     "forest": forest,
     "prior_posterior": prior_posterior,
+    "prior_strip": prior_strip,
 }
 """Every figure by the id that config.yaml uses."""

@@ -1,7 +1,8 @@
 """Prior and posterior: what the model believes of the mean effect and of the heterogeneity.
 
-Both posteriors are exact: that of mu is the fit's mixture of normals over tau, that of tau the density at the
-fit's nodes. Beneath the curves stand the credible intervals and, for comparison, the frequentist ones.
+All are exact: mu and the true effect in a new study are the fit's mixtures of normals over tau, the posterior of
+tau is the density at the fit's nodes. Beneath the curves stand the credible intervals, for comparison the
+frequentist ones, and the prediction interval.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from numpy.typing import NDArray
 from k2meta.figures import words
 from k2meta.figures.axis import draw_axis, draw_directions, lanes
 from k2meta.figures.figure import Figure, PlotData
+from k2meta.figures.forest_marks import bar
 from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
-from k2meta.figures.style import BODY, DISPLAY, ESTIMATE, INK, MUTED, PRIOR, SMALL, WIDTH, rc
+from k2meta.figures.style import BODY, DISPLAY, ESTIMATE, INK, MUTED, PREDICTION, PRIOR, SMALL, WIDTH, rc
 from k2meta.figures.text import elided, legible, width, wrapped
 
 if TYPE_CHECKING:
-    from k2meta.analysis import Analysis
-    from k2meta.models.fit import Fit, Posterior
+    from k2meta.analysis import Analysis, Spec
+    from k2meta.models.fit import Fit, Posterior, Prediction
 
 Array = NDArray[np.float64]
 Density = Callable[[Array], Array]
@@ -37,7 +39,8 @@ MU, TAU = (MARGIN + LABELS + 10, 322.0), (352.0, WIDTH - MARGIN - 4)
 TALL = 104.0
 """Height of the higher curve, in points."""
 PITCH = 1.3 * SMALL
-SHADE = "#CCE3F0"
+SHADE, DEEPER = "#CCE3F0", "#8FC1DE"
+"""Fills under the posterior: on the side of benefit, and beyond the first reference line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,25 @@ def draw(analysis: Analysis, prior_density: Density | None = None) -> Figure:
             text = "One trial: not pooled, no posterior." if analysis.k == 1 else "No posterior to show."
             sheet.text(MARGIN, y, text)
             return Figure(sheet.finish(y + MARGIN), f"{text} {words.summary(analysis)}", PlotData(_COLUMNS, ()))
-        mu = _mu_curve(analysis, fit, fit.posterior)
+        mu, new = _mu_curves(analysis, fit, fit.posterior)
         taus = _tau_curves(fit, fit.posterior, prior_density)
-        figure = sheet.finish(_panels(sheet, analysis, fit, mu, taus, y) + MARGIN)
-    return Figure(figure, _alt(analysis, fit), _data((mu, *taus)))
+        figure = sheet.finish(_panels(sheet, analysis, fit, (mu, new), taus, y) + MARGIN)
+    return Figure(figure, _alt(analysis, fit), _data((mu, new, *taus)))
 
 
-def _mu_curve(analysis: Analysis, fit: Fit, posterior: Posterior) -> Curve:
+def _mu_curves(analysis: Analysis, fit: Fit, posterior: Posterior) -> tuple[Curve, Curve]:
+    """Return the density of mu, and that of the true effect in a new study, which varies by tau around mu."""
     low, high = _mu_limits(analysis, fit)
     x = np.linspace(low, high, 401)
-    mean, sd = np.asarray(posterior.mu_mean), np.asarray(posterior.mu_sd)
-    z = (x[:, None] - mean) / sd
-    y = np.exp(-0.5 * z**2) / (sd * math.sqrt(2 * math.pi)) @ np.asarray(posterior.weight)
-    return Curve("posterior of mu", x, y)
+    mean, weight = np.asarray(posterior.mu_mean), np.asarray(posterior.weight)
+    sd = np.asarray(posterior.mu_sd)
+
+    def density(spread: Array) -> Array:
+        z = (x[:, None] - mean) / spread
+        return np.asarray(np.exp(-0.5 * z**2) / (spread * math.sqrt(2 * math.pi)) @ weight)
+
+    wider = np.hypot(sd, np.asarray(posterior.tau))
+    return Curve("posterior of mu", x, density(sd)), Curve("new study", x, density(wider))
 
 
 def _mu_limits(analysis: Analysis, fit: Fit) -> tuple[float, float]:
@@ -91,6 +100,8 @@ def _mu_limits(analysis: Analysis, fit: Fit) -> tuple[float, float]:
     tails = (mu.low - 0.4 * (mu.high - mu.low), mu.high + 0.4 * (mu.high - mu.low))
     other = words.frequentist(analysis)
     bars = [tails] if other is None else [tails, tails, (other.mu.low, other.mu.high)]
+    if fit.prediction is not None:
+        bars.append((fit.prediction.low, fit.prediction.high))
     return limits([mu.value], bars, [line.value for line in analysis.spec.lines])
 
 
@@ -107,7 +118,10 @@ def _tau_curves(fit: Fit, posterior: Posterior, prior_density: Density | None) -
     return tuple(curves)
 
 
-def _panels(sheet: Sheet, analysis: Analysis, fit: Fit, mu: Curve, taus: tuple[Curve, ...], y: float) -> float:
+def _panels(
+    sheet: Sheet, analysis: Analysis, fit: Fit, mus: tuple[Curve, Curve], taus: tuple[Curve, ...], y: float
+) -> float:
+    mu, new = mus
     scale = Scale(float(mu.x[0]), float(mu.x[-1]), *MU)
     labels = lanes(analysis.spec.lines, scale)
     sheet.text(
@@ -121,7 +135,8 @@ def _panels(sheet: Sheet, analysis: Analysis, fit: Fit, mu: Curve, taus: tuple[C
     floor = top + TALL + 4
     bottom = _bars(sheet, analysis, fit, scale, _tau_scale(taus), floor)
     _density_labels(sheet, analysis, fit, top)
-    _shaded(sheet, mu, scale, floor)
+    _shaded(sheet, analysis, mu, scale, floor)
+    sheet.curve(*_drawn(new, mu, scale, floor), colour=PREDICTION, dash=(2.5, 1.2), gid="new-study")
     sheet.line((scale.x(0.0), top - 2), (scale.x(0.0), bottom), z=1, gid="zero")
     for label in labels:
         up = base - label.lane * PITCH
@@ -131,8 +146,8 @@ def _panels(sheet: Sheet, analysis: Analysis, fit: Fit, mu: Curve, taus: tuple[C
     _tau_panel(sheet, taus, floor, top)
     lower = draw_axis(sheet, scale, analysis.spec.measure, bottom) + 1.6 * SMALL
     draw_axis(sheet, _tau_scale(taus), "MD", bottom)
-    lower = draw_directions(sheet, scale, analysis.spec, lower, MARGIN, TAU[0] - 8) + 4
-    for text in words.heterogeneity(analysis):
+    lower = draw_directions(sheet, scale, analysis.spec, lower, MARGIN, WIDTH - MARGIN) + 4
+    for text in (_told(analysis, fit), *words.heterogeneity(analysis)):
         for line in wrapped(text, SMALL, WIDTH - 2 * MARGIN):
             lower += PITCH
             sheet.text(MARGIN, lower, line, size=SMALL)
@@ -151,35 +166,72 @@ def _density_labels(sheet: Sheet, analysis: Analysis, fit: Fit, top: float) -> N
         sheet.text(MARGIN, y, line, colour=ESTIMATE)
         y += 1.3 * BODY
     y += 3
-    zero = words.written(words.shown(spec.measure, 0.0), 0)
-    sheet.polygon([(MARGIN, y - 6), (MARGIN + 7, y - 6), (MARGIN + 7, y), (MARGIN, y)], fill=SHADE)
-    shares = [(zero, 0.0, 10.0)]
-    for given in spec.lines:
-        shares.append((words.short(words.shown(spec.measure, given.value), 3), given.value, 0.0))
-    for at, value, indent in shares[:5]:
-        text = f"P(μ < {at}) {words.probability(fit.prob(mu_below=value))}"
-        sheet.text(MARGIN + indent, y, elided(text, SMALL, LABELS - indent), size=SMALL)
+    fills = (SHADE, DEEPER)
+    for i, (at, beyond) in enumerate(_regions(spec)[:5]):
+        if i < len(fills):
+            sheet.polygon([(MARGIN, y - 6), (MARGIN + 7, y - 6), (MARGIN + 7, y), (MARGIN, y)], fill=fills[i])
+        text = f"{_event(spec, at, beyond)} {words.probability(_chance(fit, at, beyond))}"
+        sheet.text(MARGIN + 10, y, elided(text, SMALL, LABELS - 10), size=SMALL)
         y += PITCH
+    y += 3
+    sheet.line((MARGIN, y - 3), (MARGIN + 16, y - 3), colour=PREDICTION, width=1.2, dash=(2.5, 1.2))
+    text = "a new cohort" if spec.source == "cohorts" else "true effect in a new trial"
+    sheet.text(MARGIN + 20, y, elided(text, SMALL, LABELS - 20), size=SMALL, colour=MUTED)
 
 
-def _shaded(sheet: Sheet, mu: Curve, scale: Scale, floor: float) -> None:
-    xs = [scale.x(float(value)) for value in mu.x]
-    ys = [floor - TALL * float(value) / float(mu.y.max()) for value in mu.y]
-    zero = scale.x(0.0)
-    edge = float(np.interp(zero, xs, ys))
-    under = [(x, y) for x, y in zip(xs, ys, strict=True) if x < zero]
-    if under:
-        sheet.polygon(
-            [(under[0][0], floor), *under, (zero, edge), (zero, floor)], fill=SHADE, gid="below-zero", z=1.5
-        )
+def _regions(spec: Spec) -> list[tuple[float, bool]]:
+    """Return where the regions begin whose probability is said, and whether they lie above that value."""
+    benefit = (0.0, not spec.lower_is_better)
+    return [benefit, *((line.value, line.value > 0) for line in spec.lines)]
+
+
+def _chance(fit: Fit, at: float, above: bool) -> float:
+    below = fit.prob(mu_below=at)
+    return 1 - below if above else below
+
+
+def _event(spec: Spec, at: float, above: bool) -> str:
+    value = words.shown(spec.measure, at)
+    return f"P(μ {'>' if above else '<'} {words.short(value, 3) if at else words.written(value, 0)})"
+
+
+def _told(analysis: Analysis, fit: Fit) -> str:
+    """Say what the probabilities are of, and that they rest on the model and its prior."""
+    spec = analysis.spec
+    mean = "average ratio" if spec.measure == "LOGRATIO" else "mean effect"
+    parts: list[str] = []
+    for at, above in _regions(spec)[:3]:
+        value = "zero" if at == 0 and spec.measure != "LOGRATIO" else words.short(words.shown(spec.measure, at), 3)
+        whose = "that it is" if parts else f"the probability that the {mean} is"
+        given = "" if parts else ", given this model and prior"
+        parts.append(f"{_event(spec, at, above)}: {whose} {'above' if above else 'below'} {value}{given}")
+    return legible(f"{'; '.join(parts)}.")
+
+
+def _drawn(curve: Curve, tallest: Curve, scale: Scale, floor: float) -> tuple[list[float], list[float]]:
+    """Return a curve in points, on the height that lets the tallest of its panel reach the top."""
+    top = float(tallest.y.max())
+    return [scale.x(float(x)) for x in curve.x], [floor - TALL * float(y) / top for y in curve.y]
+
+
+def _shaded(sheet: Sheet, analysis: Analysis, mu: Curve, scale: Scale, floor: float) -> None:
+    xs, ys = _drawn(mu, mu, scale, floor)
+    for (at, above), fill, gid in zip(
+        _regions(analysis.spec), (SHADE, DEEPER), ("benefit", "beyond"), strict=False
+    ):
+        if not scale.shows(at):
+            continue
+        edge = (scale.x(at), float(np.interp(scale.x(at), xs, ys)))
+        inside = [(x, y) for x, y in zip(xs, ys, strict=True) if (x > edge[0] if above else x < edge[0])]
+        if inside:
+            upper = [edge, *inside] if above else [*inside, edge]
+            sheet.polygon([(upper[0][0], floor), *upper, (upper[-1][0], floor)], fill=fill, gid=gid, z=1.5)
     sheet.curve(xs, ys, colour=ESTIMATE, gid="posterior-mu")
     sheet.line((scale.left, floor), (scale.right, floor), width=0.4, colour=MUTED)
 
 
 def _bars(sheet: Sheet, analysis: Analysis, fit: Fit, scale: Scale, taus: Scale, floor: float) -> float:
     """Draw the intervals beneath the curves, credible first, and return where the axis stands."""
-    from k2meta.figures.forest_marks import bar
-
     y = floor + 6
     other = words.frequentist(analysis)
     for drawn, colour, gid in ((fit, ESTIMATE, "credible"), (other, INK, "confidence")):
@@ -201,7 +253,19 @@ def _bars(sheet: Sheet, analysis: Analysis, fit: Fit, scale: Scale, taus: Scale,
             point = drawn.tau.median if drawn.tau.median is not None else drawn.tau.value
             sheet.marker(taus.x(point), middle, 6.0, shape="o", colour=colour, gid=f"{gid}-tau-point")
         y += 3 * PITCH + 5
+    if fit.prediction is not None:
+        y = _new_study(sheet, analysis, fit.prediction, scale, y)
     return y + 4
+
+
+def _new_study(sheet: Sheet, analysis: Analysis, prediction: Prediction, scale: Scale, y: float) -> float:
+    """Draw the interval of the true effect in a new study and return the lower edge of its row."""
+    ends = words.interval(analysis.spec.measure, prediction.low, prediction.high, words.decimals(analysis))
+    noun = words.study_name(analysis.spec).lower()
+    for i, text in enumerate((f"A new {noun}, {words.level(prediction.level)}", "prediction interval", ends)):
+        sheet.text(MARGIN, y + (i + 1) * PITCH, elided(text, SMALL, LABELS), size=SMALL, colour=MUTED)
+    bar(sheet, scale, y + 2 * PITCH - 0.36 * SMALL, prediction.low, prediction.high, PREDICTION, 2.2, "prediction")
+    return y + 3 * PITCH + 5
 
 
 def _tau_interval(fit: Fit) -> tuple[float, float] | None:
@@ -272,10 +336,12 @@ def _distance(x: float, y: float, xs: Array, ys: Array) -> float:
 
 
 def _alt(analysis: Analysis, fit: Fit) -> str:
-    chance = words.probability(fit.prob(mu_below=0.0))
-    side = "ratio < 1" if analysis.spec.measure == "LOGRATIO" else "effect < 0"
+    spec = analysis.spec
+    chances = [
+        f"{_event(spec, at, above)} {words.probability(_chance(fit, at, above))}" for at, above in _regions(spec)
+    ]
     tau = " ".join(words.heterogeneity(analysis)[-1:])
-    return f"Posterior and prior. {words.summary(analysis)} P({side}) {chance}. {tau}"
+    return f"Posterior and prior. {words.summary(analysis)} {'; '.join(chances)}. {tau}"
 
 
 _COLUMNS = ("curve", "x", "density")

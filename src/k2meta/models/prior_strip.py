@@ -31,6 +31,8 @@ class StripRow:
         Posterior median of tau, in units of the effects.
     below_zero : float or None
         Posterior probability that mu is negative.
+    new_low, new_high : float or None
+        Equal-tailed interval of the true effect in a new study, in units of the effects.
     not_run : str
         Why there are no numbers; empty otherwise.
     """
@@ -42,6 +44,8 @@ class StripRow:
     tau_median: float | None = None
     below_zero: float | None = None
     not_run: str = ""
+    new_low: float | None = None
+    new_high: float | None = None
 
 
 def prior_strip(
@@ -121,9 +125,13 @@ def _row(data: Inputs, tau_prior: TauPrior, mu_prior: Normal | None, level: floa
         return StripRow(words, not_run=f"tau ~ {words}: the quadrature did not reach its accuracy")
     keep = line.weight >= PRUNE
     weight = line.weight[keep] / line.weight[keep].sum()
-    given = given_tau(data, line.tau[keep], mu_prior)
-    mu = Mixtures(weight, given.mean[None, :], np.sqrt(given.variance)[None, :])
-    low, high = mu.repeated(0, 2).quantile(np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])) + data.shift
+    tau = line.tau[keep]
+    given = given_tau(data, tau, mu_prior)
+    # Four quantiles at once: mu, and a new study, whose true effect varies by tau around mu.
+    spread = np.sqrt(np.vstack([given.variance, given.variance, given.variance + tau**2, given.variance + tau**2]))
+    ends = Mixtures(weight, np.tile(given.mean, (4, 1)), spread)
+    tails = np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    low, high, new_low, new_high = ends.quantile(np.tile(tails, 2)) + data.shift
     return StripRow(
         words,
         mean=float(weight @ given.mean) + data.shift,
@@ -131,4 +139,6 @@ def _row(data: Inputs, tau_prior: TauPrior, mu_prior: Normal | None, level: floa
         high=float(high),
         tau_median=float(line.quantile(np.array([0.5]))[0]),
         below_zero=float(weight @ ndtr((-data.shift - given.mean) / np.sqrt(given.variance))),
+        new_low=float(new_low),
+        new_high=float(new_high),
     )

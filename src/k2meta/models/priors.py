@@ -407,6 +407,28 @@ for all-cause death with a drug against placebo. ``rhodes2015_*``: for standardi
 for tau on the scale of standardised mean differences (Bartoš et al. 2021).
 """
 
+EMPIRICAL_SOURCES: dict[str, str] = {
+    "turner2015_log_or": "Turner et al. 2015: tau2 of log odds ratios, in general",
+    "turner2015_log_or_death_drug_vs_placebo": (
+        "Turner et al. 2015: tau2 of log odds ratios, death from any cause, drug against placebo"
+    ),
+    "rhodes2015_smd": "Rhodes et al. 2015: tau2 of standardised mean differences, in general",
+    "rhodes2015_smd_biomarker": "Rhodes et al. 2015: tau2 of standardised mean differences, biological markers",
+    "rhodes2015_smd_structure": (
+        "Rhodes et al. 2015: tau2 of standardised mean differences, internal or external structure"
+    ),
+    "bartos2021_smd": "Bartoš et al. 2021: tau of standardised mean differences",
+}
+"""Where each empirical prior comes from and what it was estimated for, in words, by the names of ``EMPIRICAL``."""
+
+UNIT_INFORMATION: dict[str, float] = {"MD": 2.0, "SMD": 2.0, "LOGRATIO": 4.0}
+"""Standard deviation of a prior of mu that is worth one patient, by effect measure.
+
+With n patients in two equal arms a mean difference has variance 4 sigma**2 / n: at n = 1 the standard deviation is
+two patient SDs, which the number counts on ``MD`` and in which an ``SMD`` is measured. Where half of the patients
+of either arm have the event, four cells of n / 4 give a log odds ratio the variance 16 / n: a deviation of 4.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Normal:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, Comparison
 from k2meta.models.fit import Fit
 from k2meta.numbers import count, fixed
-from k2meta.report import words
+from k2meta.report import prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
 from k2meta.tables.data_queries import STATUSES
@@ -18,8 +18,8 @@ from k2meta.tables.parts import (
     ABSENT,
     REPORTED,
     TIERS,
-    bayesian,
     derived,
+    exact_twin,
     is_sampled,
     link,
     marks,
@@ -124,6 +124,8 @@ class Question:
     warnings: tuple[str, ...]
     forest: Picture | None
     prior_posterior: Picture | None
+    prior_strip: Picture | None
+    averaged: tuple[str, ...]
     results: tuple[Result, ...]
     set_aside: tuple[tuple[str, ...], ...]
     missing: tuple[Absent, ...]
@@ -135,6 +137,8 @@ class Question:
     one_out: TableData
     influence: TableData
     small_study: TableData
+    under_priors: TableData
+    averaged_models: TableData
 
 
 # --- the first screen --------------------------------------------------------------------------------
@@ -351,6 +355,8 @@ def question(
         warnings=tuple(dict.fromkeys(typeset(warning) for fit in fits for warning in fit.warnings)),
         forest=_picture(figures.get((name, "forest")), words.forest_caption(analysis)),
         prior_posterior=_picture(figures.get((name, "prior_posterior")), words.posterior_caption(analysis)),
+        prior_strip=_strip(figures.get((name, "prior_strip")), analysis),
+        averaged=prior_words.averaged_sentences(analysis),
         results=results(analysis, outcomes),
         set_aside=set_aside(analysis, outcomes),
         missing=tuple(_absent(dropped) for dropped in missing(analysis)),
@@ -362,6 +368,8 @@ def question(
         one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
         influence=tables["influence"].where("analysis", name).hiding("analysis"),
         small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
+        under_priors=_without_blanks(tables["prior_strip"].where("analysis", name), "source", "not_run"),
+        averaged_models=tables["model_averaging"].where("analysis", name).hiding("analysis"),
     )
 
 
@@ -371,6 +379,17 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
     points = len(asset.rows) if len(asset.rows) > READABLE else 0
     rows = tuple(tuple(_cell(value) for value in row) for row in asset.rows[: 0 if points else READABLE])
     return Picture(asset.data_uri, asset.alt, asset.caption or finding, asset.columns, rows, points)
+
+
+def _strip(asset: FigureAsset | None, analysis: Analysis) -> Picture | None:
+    """Return the strip of priors; its rows stand in a table of their own, written for people."""
+    found = _picture(asset, prior_words.strip_sentence(analysis))
+    return None if found is None else replace(found, rows=())
+
+
+def _without_blanks(table: TableData, *names: str) -> TableData:
+    """Return the table of one question without those columns in which it has nothing to say."""
+    return table.hiding("analysis", *(name for name in names if not any(row[name] for row in table.rows)))
 
 
 def _cell(value: Value) -> str:
@@ -399,14 +418,17 @@ def gate(analysis: Analysis, failures: tuple[str, ...] | None) -> Gate | None:
 
 
 def _sampled(analysis: Analysis, fit: Fit) -> str:
-    exact, digits, found = bayesian(analysis), words.sampled_digits(fit), fit.diagnostics
+    exact, digits, found = exact_twin(analysis, fit), words.sampled_digits(fit), fit.diagnostics
     parts = []
     if digits is not None:
-        parts.append(f"The sampled posterior mean is {digits[0]} (Monte Carlo standard error {digits[1]})")
+        scale = ", on the log scale," if analysis.spec.measure == "LOGRATIO" else ""
+        parts.append(f"The sampled posterior mean{scale} is {digits[0]}")
         if exact is not None and found.mcse_mu is not None:
             apart = abs(fit.mu.value - exact.mu.value) / found.mcse_mu
             apart = derived(analysis, "engines.apart_in_mcse", apart)
-            parts.append(f"{significant(apart, 2)} of these errors from the exact one")
+            beside = fixed(exact.mu.value, words.supported_decimals(found.mcse_mu))
+            parts.append(f"the exact one {beside}, {significant(apart, 2)} Monte Carlo standard errors apart")
+        parts.append(f"no more digits are written than this error ({digits[1]}) supports")
     numbers = [
         f"{name} {fixed(value, decimals)}"
         for name, value, decimals in (

@@ -62,7 +62,7 @@ def render_html(
     Parameters
     ----------
     figures : mapping
-        By (analysis id, figure id); figure ids used are ``forest`` and ``prior_posterior``.
+        By (analysis id, figure id); figure ids used are ``forest``, ``prior_posterior`` and ``prior_strip``.
     tables : mapping
         What ``k2meta.tables.build_tables`` returns.
     provenance : mapping

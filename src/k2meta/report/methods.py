@@ -39,9 +39,10 @@ def priors(analyses: Sequence[Analysis]) -> tuple[tuple[str, str, str], ...]:
         fit = bayesian(analysis)
         if fit is None:
             continue
-        options = {name: text(value) for name, value in fit.options.items() if "prior" in name}
+        options = {name: text(value) for name, value in fit.options.items() if name.endswith("prior")}
         said = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in sorted(options.items()))
-        rows.append((analysis.spec.title, said or typeset(fit.method), _scale_source(analysis)))
+        source = typeset(str(fit.options.get("tau_prior_source", ""))) or _scale_source(analysis)
+        rows.append((analysis.spec.title, said or typeset(fit.method), source))
     return tuple(rows)
 
 

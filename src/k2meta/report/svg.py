@@ -50,9 +50,16 @@ def compact(svg: str) -> str:
     """
     text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     text = re.sub(r">\s+<", "><", text).replace("xlink:href=", "href=")
-    text = re.sub(r'(?<=\sd=")[^"]*', lambda m: " ".join(_rounded(m.group()).split()), text)
+    text = re.sub(r'(?<=\sd=")[^"]*', lambda m: _tight(_rounded(m.group())), text)
     text = re.sub(r"translate\([^)]*\)", lambda m: _rounded(m.group()).replace(" 0)", ")"), text)
+    # A glyph moved along its line: the same place in half of the letters.
+    text = re.sub(r'(<use\b[^>]*?)transform="translate\(([-.\d]+)\)"', r'\1x="\2"', text)
     return _short_ids(text)
+
+
+def _tight(path: str) -> str:
+    """Write the commands of a path without the blanks around their letters."""
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(path.split()))
 
 
 def _rounded(text: str) -> str:

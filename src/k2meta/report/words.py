@@ -67,7 +67,8 @@ def noun(spec: Spec) -> str:
     return "cohort" if spec.source == "cohorts" else "trial"
 
 
-def _thing(spec: Spec) -> str:
+def thing(spec: Spec) -> str:
+    """Name what was pooled: an effect, or in cohorts an association."""
     return "association" if spec.source == "cohorts" else "effect"
 
 
@@ -353,7 +354,7 @@ def prediction(analysis: Analysis) -> str:
     reach = limits(spec, lead.prediction.low, lead.prediction.high, decimals).replace(" to ", " and ")
     method = typeset(lead.prediction.method).replace(" mu", " the mean")
     sentence = (
-        f"The true {_thing(spec)} in a new {noun(spec)} would fall between {reach} "
+        f"The true {thing(spec)} in a new {noun(spec)} would fall between {reach} "
         f"({percent(lead.prediction.level)} prediction interval, {method})."
     )
     if analysis.k < 5:
@@ -384,7 +385,7 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
     return (
         f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
         f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
-        f"{name} that the average {_thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
+        f"{name} that the average {thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
         *(_beyond(analysis, fit, line) for line in spec.lines),
         "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
     )
@@ -403,8 +404,12 @@ def sampled_digits(fit: Fit) -> tuple[str, str] | None:
     mcse = fit.diagnostics.mcse_mu
     if mcse is None or not mcse > 0:
         return None
-    decimals = max(0, -math.floor(math.log10(mcse)))
-    return fixed(fit.mu.value, decimals), significant(mcse, 1)
+    return fixed(fit.mu.value, supported_decimals(mcse)), significant(mcse, 1)
+
+
+def supported_decimals(mcse: float) -> int:
+    """Return the decimals that a Monte Carlo standard error supports: down to its own first digit."""
+    return max(0, -math.floor(math.log10(mcse)))
 
 
 def left_out_sentence(analysis: Analysis) -> str:

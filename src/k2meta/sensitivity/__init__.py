@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from k2meta.models.model_averaging import model_averaging
+from k2meta.models.prior_strip import prior_strip
 from k2meta.sensitivity.baujat import baujat
 from k2meta.sensitivity.begg import begg
 from k2meta.sensitivity.cumulative import cumulative
@@ -42,6 +44,8 @@ SENSITIVITY: Mapping[str, Callable[..., Any]] = {
     "selection_model": selection_model,
     "excess_significance": excess_significance,
     "fail_safe_n": fail_safe_n,
+    "prior_strip": prior_strip,
+    "model_averaging": model_averaging,
 }
 """Checks of effects and variances. ``peters`` and ``harbord`` take the counts of 2x2 tables, and are in
 ``SMALL_STUDY_TABLES``."""

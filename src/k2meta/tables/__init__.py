@@ -10,7 +10,9 @@ from k2meta.tables.effects import effects
 from k2meta.tables.influence import influence
 from k2meta.tables.leave_one_out import leave_one_out
 from k2meta.tables.left_out import left_out
+from k2meta.tables.model_averaging import model_averaging
 from k2meta.tables.pooled_results import pooled_results
+from k2meta.tables.prior_strip import prior_strip
 from k2meta.tables.small_study import small_study
 from k2meta.tables.types import Column, Shown, TableData, Value
 from k2meta.types import Query
@@ -22,6 +24,8 @@ TABLES: dict[str, Callable[[Sequence[Analysis], Sequence[Query]], TableData]] = 
     "leave_one_out": leave_one_out,
     "influence": influence,
     "small_study": small_study,
+    "prior_strip": prior_strip,
+    "model_averaging": model_averaging,
     "data_queries": data_queries,
 }
 """Every table by its id, which is also the name of its file."""

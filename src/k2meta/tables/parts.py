@@ -140,6 +140,17 @@ def bayesian(analysis: Analysis) -> Fit | None:
     return _first(analysis, lambda fit: fit.posterior is not None)
 
 
+def exact_twin(analysis: Analysis, sampled: Fit) -> Fit | None:
+    """Return the exact fit of the same model, which has the priors of the sampled one; ``None`` without one."""
+    same = ("tau_prior", "mu_prior")
+    return _first(
+        analysis,
+        lambda fit: (
+            fit.posterior is not None and all(fit.options.get(name) == sampled.options.get(name) for name in same)
+        ),
+    )
+
+
 def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
     order = dict.fromkeys((analysis.lead, analysis.beside, *analysis.fits))
     return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
