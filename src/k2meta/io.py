@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Analysis, Comparison, Conversion, Influence, LeftOut, Moderation, SmallStudyTest
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
-from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
+from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MplFigure
@@ -360,7 +360,8 @@ def write_records(path: Path, records: Records) -> None:
     write_json(path, records)
 
 
-EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__)
+EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__ if field != "moderators")
+MODERATOR = "moderator_"
 
 
 def read_effects(path: Path) -> tuple[Effect, ...]:
@@ -373,19 +374,26 @@ def read_effects(path: Path) -> tuple[Effect, ...]:
         for name in EFFECT_COLUMNS:
             if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
                 plain[name] = ""
+        plain["moderators"] = {
+            name.removeprefix(MODERATOR): (float(cell) if NUMBER.match(cell) else cell) or None
+            for name, cell in row.items()
+            if name.startswith(MODERATOR)
+        }
         rows.append(msgspec.convert(plain, Effect, strict=False))
     return tuple(rows)
 
 
 def write_effects(path: Path, effects: Sequence[Effect]) -> None:
-    """Write the effects table of one analysis: one row per trial."""
+    """Write the effects table of one analysis: one row per trial, its moderators in the last columns."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*EFFECT_COLUMNS, "assumed"])
+    moderators = tuple(effects[0].moderators) if effects else ()
+    writer.writerow([*EFFECT_COLUMNS, "assumed", *(f"{MODERATOR}{name}" for name in moderators)])
     for effect in effects:
         cells = [getattr(effect, name) for name in EFFECT_COLUMNS]
         text = [JOIN.join(cell) if isinstance(cell, tuple) else _plain(cell) for cell in cells]
-        writer.writerow([*text, str(effect.assumed).lower()])
+        covariates = [_plain(effect.moderators[name]) for name in moderators]
+        writer.writerow([*text, str(effect.assumed).lower(), *covariates])
     write_text(path, buffer.getvalue())
 
 
@@ -401,6 +409,16 @@ def read_dropped(path: Path) -> tuple[Dropped, ...]:
 def write_dropped(path: Path, dropped: Sequence[Dropped]) -> None:
     """Write the records that are not in the pool of one analysis, each with its reason."""
     write_json(path, dropped)
+
+
+def read_variants(path: Path) -> tuple[Variant, ...]:
+    """Return one analysis under other conversions; empty where nothing was converted."""
+    return _decode(path, tuple[Variant, ...])
+
+
+def write_variants(path: Path, rows: Sequence[Variant]) -> None:
+    """Write one analysis under other conversions."""
+    write_json(path, rows)
 
 
 def read_fit(path: Path) -> Fit | None:
@@ -453,6 +471,26 @@ def write_small_study(path: Path, rows: Sequence[SmallStudyTest]) -> None:
     write_json(path, rows)
 
 
+def read_conversions(path: Path) -> tuple[Conversion, ...]:
+    """Return the leading model of one analysis under other conversions."""
+    return _decode(path, tuple[Conversion, ...])
+
+
+def write_conversions(path: Path, rows: Sequence[Conversion]) -> None:
+    """Write the leading model of one analysis under other conversions."""
+    write_json(path, rows)
+
+
+def read_moderation(path: Path) -> tuple[Moderation, ...]:
+    """Return the meta-regressions of one analysis."""
+    return _decode(path, tuple[Moderation, ...])
+
+
+def write_moderation(path: Path, rows: Sequence[Moderation]) -> None:
+    """Write the meta-regressions of one analysis."""
+    write_json(path, rows)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -500,6 +538,8 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
         influence=read_influence(checks / "influence.json") if "influence" in has else (),
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
+        conversions=read_conversions(checks / "conversions.json") if "conversions" in has else (),
+        moderation=read_moderation(checks / "meta_regression.json") if "meta_regression" in has else (),
     )
 
 

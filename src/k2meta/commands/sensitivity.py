@@ -8,13 +8,14 @@ import numpy as np
 import typer
 
 from k2meta import io
-from k2meta.analysis import Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Comparison, Conversion, Influence, LeftOut, SmallStudyTest
 from k2meta.commands.fits import estimator
+from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.config import Config, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
-from k2meta.types import Effect
+from k2meta.types import Effect, Variant
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
@@ -31,6 +32,11 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_small_study(folder / "small_study.json", _small_study(rows))
         if "second_engine" in settings.sensitivity:
             io.write_comparisons(folder / "second_engine.json", _comparisons(rows, spec, settings))
+        if "conversions" in settings.sensitivity:
+            other = io.read_variants(results / "effects" / f"{spec.id}.variants.json")
+            io.write_conversions(folder / "conversions.json", _conversions(other, len(rows), spec, settings))
+        if "meta_regression" in settings.sensitivity:
+            io.write_moderation(folder / "meta_regression.json", moderation(rows, spec, settings))
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 
@@ -100,4 +106,22 @@ def _comparisons(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[
     return tuple(
         Comparison(found.quantity, found.ours, found.other, found.engine, found.agrees, found.note)
         for found in SENSITIVITY["second_engine"](yi, vi, fit)
+    )
+
+
+def _conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config) -> tuple[Conversion, ...]:
+    """Refit the model that leads the answer to the same question under other conversions."""
+    lead, _ = settings.lead.of(k)
+    pools = [(np.array(one.yi), np.array(one.vi)) for one in other]
+    fits = SENSITIVITY["conversions"](pools, estimator(settings.model(lead), spec, settings.level))
+    return tuple(
+        Conversion(
+            one.correlation,
+            one.medians,
+            one.configured,
+            k=len(one.yi),
+            mu=fit.mu if fit else None,
+            tau2=fit.tau2.value if fit else None,
+        )
+        for one, fit in zip(other, fits, strict=True)
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from k2meta.analysis import Analysis
 
-__all__ = ["FIGURES", "Figure", "PlotData", "forest", "prior_posterior", "strip"]
+__all__ = ["FIGURES", "Figure", "PlotData", "bubble", "forest", "prior_posterior", "strip"]
 
 
 def forest(analysis: Analysis) -> Figure:
@@ -37,8 +37,16 @@ def prior_posterior(
     return draw(analysis, prior_density)
 
 
+def bubble(analysis: Analysis) -> Figure:
+    """Draw a meta-regression on a numeric covariate (see ``k2meta.figures.bubble_plot``)."""
+    from k2meta.figures.bubble_plot import draw
+
+    return draw(analysis)
+
+
 FIGURES: Mapping[str, Callable[[Analysis], Figure]] = {
     "forest": forest,
     "prior_posterior": prior_posterior,
+    "bubble": bubble,
 }
 """Every figure by the id that config.yaml uses."""

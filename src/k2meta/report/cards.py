@@ -134,6 +134,11 @@ class Question:
     one_out: TableData
     influence: TableData
     small_study: TableData
+    converted: tuple[str, ...]
+    conversions: TableData
+    moderated: tuple[tuple[str, ...], ...]
+    moderation: TableData
+    bubble: Picture | None
 
 
 # --- the first screen --------------------------------------------------------------------------------
@@ -329,7 +334,8 @@ def question(
     return Question(
         card=card(analysis, strip),
         answer=words.behind(analysis),
-        caveat=analysis.spec.caveat,
+        # A verdict that decides carries the caveat in its own sentence.
+        caveat=analysis.spec.caveat if analysis.spec.caveat not in words.behind(analysis) else "",
         scale_note=analysis.spec.scale_note,
         heterogeneity=tuple(
             filter(
@@ -359,6 +365,11 @@ def question(
         one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
         influence=tables["influence"].where("analysis", name).hiding("analysis"),
         small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
+        converted=words.conversion_sentences(analysis),
+        conversions=tables["conversions"].where("analysis", name),
+        moderated=tuple(words.moderation_sentences(row, analysis.spec) for row in analysis.moderation),
+        moderation=tables["meta_regression"].where("analysis", name),
+        bubble=_picture(figures.get((name, "bubble")), words.bubble_caption(analysis)),
     )
 
 

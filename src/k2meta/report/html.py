@@ -56,7 +56,7 @@ def render_html(
     Parameters
     ----------
     figures : mapping
-        By (analysis id, figure id); figure ids used are ``forest`` and ``prior_posterior``.
+        By (analysis id, figure id); figure ids used are ``forest``, ``prior_posterior`` and ``bubble``.
     tables : mapping
         What ``k2meta.tables.build_tables`` returns.
     provenance : mapping
@@ -104,6 +104,7 @@ def render_html(
         "provenance": tuple(_block(name, value) for name, value in provenance.items()),
         "bibliography": tuple(_reference(entry) for entry in bibliography),
         "marks": MARKS,
+        "between": words.BETWEEN,
     }
     return _environment().get_template("report.html.j2").render(page)
 

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from k2meta.analysis import Analysis, LeftOut, Line, Spec
+from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec
 from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import count, displayed, fixed, interval, p_value, percent, places
 from k2meta.tables.parts import (
+    CONVERTED,
+    IMPUTED,
     bayesian,
     frequentist,
     held_back,
@@ -30,6 +32,9 @@ from k2meta.tables.parts import (
 
 MOST_NAMES = 3
 """Up to this many studies the Bayesian interval leads."""
+
+UNITLESS = ("LOGRATIO", "RD")
+"""Measures whose name stands before the number, in place of a unit after it."""
 
 Side = Literal["benefit", "harm", "neither"]
 
@@ -73,7 +78,7 @@ def _thing(spec: Spec) -> str:
 def amount(spec: Spec, value: float, decimals: int) -> str:
     """Write a value of the analysis scale with its unit, as people read it."""
     number = fixed(displayed(spec.measure, value), decimals)
-    if spec.measure == "LOGRATIO":
+    if spec.measure in UNITLESS:
         return f"{spec.unit or 'ratio'} {number}"
     return f"{number} {spec.unit}".rstrip()
 
@@ -102,12 +107,12 @@ def zero(spec: Spec) -> str:
 
 def span(spec: Spec, low: float, high: float, decimals: int) -> str:
     """Say in words what an interval includes: ``from 62 fewer to 22 more Agatston units``."""
-    counted = spec.measure != "LOGRATIO" and spec.unit.endswith("units")
+    counted = spec.measure not in UNITLESS and spec.unit.endswith("units")
     ways = ("fewer", "more") if counted else ("lower", "higher")
     ends = [_size(spec, value, decimals) for value in (low, high)]
     signs = [ways[0] if value < 0 else ways[1] for value in (low, high)]
     tail = f" {spec.unit}" if counted else ""
-    unit = "" if counted or spec.measure == "LOGRATIO" else f" {spec.unit}"
+    unit = "" if counted or spec.measure in UNITLESS else f" {spec.unit}"
     # An end that rounds to zero lies on neither side as far as anyone can read.
     ways_read = ["" if end.strip("0. %") == "" else f" {sign}" for end, sign in zip(ends, signs, strict=True)]
     first = ends[0] if ways_read[0] == ways_read[1] else f"{ends[0]}{unit}{ways_read[0]}"
@@ -255,9 +260,18 @@ def weight_sentence(analysis: Analysis) -> str:
     if analysis.k == 0:
         return ""
     share = weight_shares(analysis)
+    # A kind of assumption is named where there is any, so that an answer without conversions stays short.
+    kinds = [
+        f"{percent(part)} {words}"
+        for part, words in (
+            (share.imputed, "on a borrowed correlation"),
+            (share.converted, "on means converted from medians"),
+        )
+        if part > 0
+    ]
     return (
         f"{percent(share.abstracts)} from abstracts, {percent(share.secondary)} from secondary sources, "
-        f"{percent(share.assumed)} resting on an assumption"
+        f"{percent(share.assumed)} resting on an assumption" + (f" ({', '.join(kinds)})" if kinds else "")
     )
 
 
@@ -420,6 +434,110 @@ def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
     if len(names) > MOST_NAMES:
         return f"Whether the interval includes {zero(spec)} changes in {len(names)} of {len(rows)} of these."
     return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
+
+
+def conversion_sentences(analysis: Analysis) -> tuple[str, ...]:
+    """Say what was converted, over which range the estimate then moves, and whether the reading changes."""
+    rows = [row for row in analysis.conversions if row.mu is not None]
+    used = next((row for row in rows if row.configured), None)
+    if used is None or used.mu is None:
+        return ()
+    spec, decimals = analysis.spec, places(analysis.spec.measure, used.mu.se)
+    ordered = sorted(rows, key=lambda row: row.mu.value if row.mu else 0.0)
+    ends = [
+        f"{amount(spec, row.mu.value, decimals)} ({converted(row)})" for row in (ordered[0], ordered[-1]) if row.mu
+    ]
+    narrow, wide = (f(row.mu.high - row.mu.low for row in rows if row.mu) for f in (min, max))
+    shown = f"{limits_width(spec, narrow, decimals)} to {limits_width(spec, wide, decimals)}"
+    reading = side(spec, used.mu.low, used.mu.high)
+    changed = [row for row in rows if row.mu and side(spec, row.mu.low, row.mu.high) != reading]
+    verb = "is the same in all of them" if not changed else f"changes in {len(changed)} of {len(rows)}"
+    lost = len(analysis.conversions) - len(rows)
+    return (
+        _converted_trials(analysis),
+        f"Under {number_word(len(rows))} sets of conversions the estimate runs from {ends[0]} to {ends[1]}, and "
+        f"the width of its interval from {shown}. Whether the interval includes {zero(spec)} {verb}.",
+        *([f"Under {number_word(lost)} more, fewer than two {noun(spec)}s are left to pool."] if lost else []),
+    )
+
+
+def _converted_trials(analysis: Analysis) -> str:
+    """Name the studies whose numbers were converted, by what was done."""
+    parts = []
+    for routes, done in (
+        (IMPUTED, "a borrowed correlation gives the SD of change of"),
+        (CONVERTED, "medians were converted to means for"),
+    ):
+        names = [effect.label for effect in analysis.effects if effect.route in routes]
+        if names:
+            parts.append(f"{done} {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}")
+    return f"{first_up('; '.join(parts))}." if parts else ""
+
+
+def converted(row: Conversion) -> str:
+    """Name a set of conversions."""
+    parts = [f"r = {row.correlation:g}"] if row.correlation is not None else []
+    parts.append("with converted medians" if row.medians else "without converted medians")
+    return ", ".join(parts)
+
+
+def limits_width(spec: Spec, width: float, decimals: int) -> str:
+    """Write the width of an interval: in the unit, or for ratios as the factor from its lower to its upper end."""
+    if spec.measure == "LOGRATIO":
+        return f"a factor of {fixed(math.exp(width), 2)}"
+    return fixed(width, decimals) if spec.measure == "RD" else f"{fixed(width, decimals)} {spec.unit}".rstrip()
+
+
+def moderation_sentences(row: Moderation, spec: Spec) -> tuple[str, ...]:
+    """Write a meta-regression: what a covariate explains, by how much, and what such a relation is not."""
+    label = row.moderator.label
+    if row.not_run:
+        return (f"{first_up(label)}: {lower_first(row.not_run)}",)
+    status = "exploratory: fewer than ten studies for each covariate" if row.exploratory else "prespecified"
+    explained = "" if row.r2 is None else f", {fixed(row.r2, 0)} % of τ² explained"
+    test = "" if row.p is None else f" ({p_value(row.p)} for all slopes together)"
+    missing = f" Not stated by: {', '.join(row.missing)}." if row.missing else ""
+    return (
+        f"{first_up(label)} ({status}; {studies(spec, row.k)}): {_unexplained(row)}{explained}{test}.{missing}",
+        *(_slope(row, one, spec) for one in row.slopes[1:]),
+    )
+
+
+def _unexplained(row: Moderation) -> str:
+    if row.tau2 is None or row.tau2_without is None:
+        return "τ² is not estimated"
+    before, after = significant(row.tau2_without, 2), significant(row.tau2, 2)
+    if row.tau2 < row.tau2_without:
+        return f"τ² falls from {before} to {after}"
+    return f"τ² does not fall ({before} without it, {after} with it)"
+
+
+def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
+    each = f"each {row.moderator.unit or 'unit'} of {row.moderator.label}"
+    what = f"{one.name} instead of {row.reference}" if row.reference else each
+    tests = [p_value(p) + how for p, how in ((one.p, ""), (one.p_permutation, " by permutation")) if p is not None]
+    level = f"{percent(row.level)} CI"
+    if spec.measure == "LOGRATIO":
+        ratio, low, high = (fixed(math.exp(v), 3) for v in (one.value, one.low, one.high))
+        change = f"multiplies the {spec.unit} by {ratio} ({level} {low} to {high}"
+    else:
+        value, low, high = (significant(v, 3) for v in (one.value, one.low, one.high))
+        unit = "" if spec.measure == "RD" else f" {spec.unit}"
+        change = f"goes with a difference of {value}{unit} in the effect ({level} {low} to {high}"
+    return f"{first_up(what)} {change}; {', '.join(tests)})."
+
+
+BETWEEN = (
+    "A relation between trials is observational, also where every trial is randomised: "
+    "trials that differ in one covariate differ in others."
+)
+"""What a meta-regression is not."""
+
+
+def bubble_caption(analysis: Analysis) -> str:
+    """Caption the bubble plot with what its covariate explains."""
+    drawn = next((row for row in analysis.moderation if row.line), None)
+    return " ".join(moderation_sentences(drawn, analysis.spec)) if drawn is not None else ""
 
 
 def forest_caption(analysis: Analysis) -> str:

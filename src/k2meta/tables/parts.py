@@ -39,6 +39,12 @@ REPORTED: dict[str, str] = {
 MARKS: dict[str, str] = {"a": "read as an abstract only", "b": "secondary source", "c": "rests on an assumption"}
 """Footnote letters of an effect, with their legend."""
 
+IMPUTED = ("arms_correlation",)
+"""Routes on which a borrowed correlation gives the SD of change; a test holds them to those of the effects."""
+
+CONVERTED = ("change_medians", "follow_medians")
+"""Routes on which medians were converted to means."""
+
 
 @dataclass(frozen=True, slots=True)
 class People:
@@ -51,11 +57,16 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class WeightShares:
-    """Shares of the leading fit's weight, each between 0 and 1; they may overlap."""
+    """Shares of the leading fit's weight, each between 0 and 1; they may overlap.
+
+    ``imputed`` rests on a borrowed correlation, ``converted`` on medians; both are part of ``assumed``.
+    """
 
     abstracts: float
     secondary: float
     assumed: float
+    imputed: float
+    converted: float
 
 
 def people(effects: Sequence[Effect]) -> People:
@@ -71,7 +82,7 @@ def weights(analysis: Analysis) -> tuple[float, ...]:
 
 
 def weight_shares(analysis: Analysis) -> WeightShares:
-    """Return how much of the weight comes from abstracts, secondary sources and assumptions."""
+    """Return how much of the weight comes from abstracts, secondary sources, assumptions and conversions."""
     pairs = tuple(zip(analysis.effects, weights(analysis), strict=True))
 
     def share(chosen: Iterable[bool]) -> float:
@@ -81,6 +92,8 @@ def weight_shares(analysis: Analysis) -> WeightShares:
         abstracts=share(e.source_tier == "primary_abstract" for e, _ in pairs),
         secondary=share(e.source_tier.startswith("secondary") for e, _ in pairs),
         assumed=share(e.assumed for e, _ in pairs),
+        imputed=share(e.route in IMPUTED for e, _ in pairs),
+        converted=share(e.route in CONVERTED for e, _ in pairs),
     )
 
 
