@@ -14,6 +14,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from matplotlib.figure import Figure as MplFigure
     from numpy.typing import NDArray
 
@@ -296,6 +299,45 @@ def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
     if found:
         raise ProjectError(tuple(found))
     return tables, dictionary
+
+
+def read_template(name: str) -> dict[str, bytes]:
+    """Return the files of a template project of this package, by name relative to the project.
+
+    A file named ``gitignore`` is a ``.gitignore`` of the project: here it must not hide anything.
+    """
+    root = resources.files("k2meta").joinpath("templates", name)
+    files: dict[str, bytes] = {}
+
+    def walk(folder: Traversable, prefix: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                walk(entry, f"{prefix}{entry.name}/")
+            else:
+                files[f"{prefix}{entry.name}".replace("gitignore", ".gitignore")] = entry.read_bytes()
+
+    walk(root, "")
+    return dict(sorted(files.items()))
+
+
+def write_project(folder: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Write a new project, whole or not at all; the folder must be missing or empty.
+
+    Raises
+    ------
+    ProjectError
+        Where the folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            whole = Path(scratch) / folder.name
+            for name, raw in files.items():
+                write_bytes(whole / name, raw)
+            whole.replace(folder)
+    except OSError as error:
+        fix = "choose a place that you may write to, with --into"
+        raise _fail(str(folder), f"cannot be written: {error.strerror}", fix) from None
+    return tuple(files)
 
 
 def read_inputs(folder: Path) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
 from k2meta.commands.mcmc import mcmc
+from k2meta.commands.new import new
 from k2meta.commands.provenance import provenance
 from k2meta.commands.records import records
 from k2meta.commands.report import report
@@ -28,6 +29,7 @@ app = typer.Typer(
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
 app.command(rich_help_panel="For people")(check)
+app.command(rich_help_panel="For people")(new)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 
