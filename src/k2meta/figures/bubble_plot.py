@@ -95,11 +95,14 @@ def _plot(
         sheet.curve(at, ys, colour=PREDICTION, width=0.8, dash=(4, 3), gid=edge.replace("_", "-"))
     sheet.line((LEFT, down(0.0)), (RIGHT, down(0.0)), z=1.2, gid="zero")
     sheet.curve(xs, [down(point.value) for point in row.line], colour=ESTIMATE, gid="line")
-    for effect, weight in sorted(zip(stated, weights, strict=True), key=lambda pair: -pair[1]):
+    # The heaviest first, so that none is hidden; ids count as the trials do.
+    for i, effect, weight in sorted(
+        zip(range(len(stated)), stated, weights, strict=True), key=lambda row: -row[2]
+    ):
         x, y = across.x(_at(effect, row)), down(effect.yi)
         size = LARGEST * math.sqrt(weight)
-        sheet.marker(x, y, size + 1.6, shape="o", colour="white", gid="halo")
-        sheet.marker(x, y, size, shape="o", colour=INK, gid="study")
+        sheet.marker(x, y, size + 1.6, shape="o", colour="white", gid=f"{i}-halo")
+        sheet.marker(x, y, size, shape="o", colour=INK, gid=f"{i}-study")
     return _axes(sheet, analysis, row, across, upright, top)
 
 

@@ -385,6 +385,8 @@ def _cell(value: Value) -> str:
     """Write a cell of a figure's data, which may have come as a number or as the text of one."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        return fixed(value, 0)
     return significant(value, 4) if isinstance(value, float) else text(value)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import count, displayed, fixed, interval, p_value, percent, places
+from k2meta.numbers import count, decimals_for, displayed, fixed, interval, p_value, percent, places
 from k2meta.tables.parts import (
     CONVERTED,
     IMPUTED,
@@ -338,12 +338,12 @@ def heterogeneity(analysis: Analysis) -> str:
     reach = ""
     if tau2.low is not None and tau2.high is not None:
         reach = f"{percent(tau2.level)} CI {interval(math.sqrt(tau2.low), math.sqrt(tau2.high), decimals)}; "
-    unit = "on the log scale" if spec.measure == "LOGRATIO" else spec.unit
+    unit = {"LOGRATIO": "on the log scale ", "RD": ""}.get(spec.measure, f"{spec.unit} ")
     q = f"Q = {fixed(fit.q.value, 2)} on {fit.q.df} df" + (f", {p_value(fit.q.p)}" if fit.q.p is not None else "")
     methods = typeset(", ".join(filter(None, (tau2.method, tau2.interval_method if reach else ""))))
     boundary = " The estimate sits on its lower bound, zero." if fit.at_boundary else ""
     return (
-        f"Between-{noun(spec)} standard deviation τ: {fixed(math.sqrt(tau2.value), decimals)} {unit} "
+        f"Between-{noun(spec)} standard deviation τ: {fixed(math.sqrt(tau2.value), decimals)} {unit}"
         f"({reach}{methods}).{boundary} I² {fixed(fit.i2, 0)} % ({typeset(fit.i2_share.definition)}). {q}."
     )
 
@@ -521,7 +521,7 @@ def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
         ratio, low, high = (fixed(math.exp(v), 3) for v in (one.value, one.low, one.high))
         change = f"multiplies the {spec.unit} by {ratio} ({level} {low} to {high}"
     else:
-        value, low, high = (significant(v, 3) for v in (one.value, one.low, one.high))
+        value, low, high = (fixed(v, decimals_for(one.se)) for v in (one.value, one.low, one.high))
         unit = "" if spec.measure == "RD" else f" {spec.unit}"
         change = f"goes with a difference of {value}{unit} in the effect ({level} {low} to {high}"
     return f"{first_up(what)} {change}; {', '.join(tests)})."
