@@ -256,4 +256,7 @@ def significant(value: float, digits: int = 6) -> str:
     """Write a number to a number of significant digits, true minus sign, no trailing zeros."""
     if not math.isfinite(value):
         return fixed(value, 0)
+    if 10**digits <= abs(value) < 1e5:
+        # Digits before the point are written out: 240, not 2.4e+02.
+        return fixed(value, 0)
     return f"{value:.{digits}g}".replace("-", MINUS)
