@@ -34,7 +34,7 @@ rule effects:
         expand(
             "results/effects/{analysis}.{kind}",
             analysis=ANALYSES,
-            kind=["csv", "dropped.json"],
+            kind=["csv", "dropped.json", "variants.json"],
         ),
     log:
         "results/logs/effects.log",
@@ -84,11 +84,12 @@ rule mcmc:
         "k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
 
 
-# effects, fits → everything that refits: leave-one-out, a second engine, other priors
+# effects, fits → everything that refits: leave-one-out, other priors, other conversions, a second engine
 rule sensitivity:
     input:
         code("sensitivity"),
         expand("results/effects/{analysis}.csv", analysis=ANALYSES),
+        expand("results/effects/{analysis}.variants.json", analysis=ANALYSES),
         expand(
             "results/fits/{analysis}/{model}.json",
             analysis=ANALYSES,

@@ -284,3 +284,45 @@ def test_the_model_that_is_drawn_is_the_exact_one_that_may_lead(settings: dict[s
     found = priors.leading(parse(settings))
     assert isinstance(found, Model)
     assert found.id == "first"
+
+
+@pytest.mark.parametrize(
+    ("written", "scale"), [("RR", "LOGRATIO"), ("OR", "LOGRATIO"), ("HR", "LOGRATIO"), ("RD", "RD")]
+)
+def test_a_measure_of_counts_is_a_scale_and_one_kind_of_ratio(
+    settings: dict[str, Any], written: str, scale: str
+) -> None:
+    item = settings["analyses"][0]
+    item |= {"measure": written, "relevance": []}
+    spec = parse(settings).analyses[0]
+    assert (spec.measure, spec.ratio) == (scale, "" if written == "RD" else written)
+
+
+def test_a_relevance_line_of_a_risk_ratio_is_above_zero(settings: dict[str, Any]) -> None:
+    settings["analyses"][0] |= {"measure": "RR"}
+    (found,) = problems(settings)
+    assert found.what == "a ratio is above zero"
+
+
+def test_conversions_and_moderators_are_read_and_their_slips_named(settings: dict[str, Any]) -> None:
+    item = settings["analyses"][0]
+    item["conversions"] = {"correlation": {"value": 0.7, "source": "Trial A"}, "medians": "lognormal"}
+    item["moderators"] = [{"column": "mean_age", "label": "mean age", "kind": "number", "unit": "year"}]
+    spec = parse(settings).analyses[0]
+    assert spec.conversions.correlation is not None
+    assert (spec.conversions.correlation.value, spec.conversions.medians) == (0.7, "lognormal")
+    assert (spec.moderators[0].column, spec.moderators[0].unit) == ("mean_age", "year")
+    assert parse(settings).analyses[1].conversions.medians == ""
+    item["conversions"]["correlation"]["value"] = 1.0
+    item["moderators"][0]["kind"] = "numeric"
+    columns = {problem.column for problem in problems(settings)}
+    assert columns == {"analyses[0].conversions.correlation.value", "analyses[0].moderators[0].kind"}
+
+
+def test_a_moderator_that_no_file_has_is_named_with_its_neighbour(settings: dict[str, Any]) -> None:
+    settings["analyses"][0]["moderators"] = [{"column": "mean_aeg", "label": "mean age", "kind": "number"}]
+    outcomes = [name for item in settings["analyses"] for name in item["outcomes"]]
+    columns = [name for item in settings["analyses"] for name in item["where"]]
+    (found,) = against_data(parse(settings), outcomes, [*columns, "mean_age"])
+    assert "'mean_aeg' is not in data/trials.csv" in found.what
+    assert found.fix == "write mean_age"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k2meta.config import Line, PatientSD, Spec
+from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
@@ -14,10 +14,15 @@ __all__ = [
     "Averaged",
     "AveragedModel",
     "Comparison",
+    "Conversion",
     "Influence",
     "LeftOut",
     "Line",
+    "LinePoint",
+    "Moderation",
+    "Moderator",
     "PatientSD",
+    "Slope",
     "SmallStudyTest",
     "Spec",
     "UnderPrior",
@@ -137,6 +142,76 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversion:
+    """The leading model under one set of conversions; ``mu`` is ``None`` where fewer than two studies are left.
+
+    ``correlation`` of baseline with follow-up is ``None`` where none is borrowed; ``medians`` says whether
+    converted medians are in the pool; ``configured`` marks the set that the answer uses.
+    """
+
+    correlation: float | None
+    medians: bool
+    configured: bool
+    k: int
+    mu: Estimate | None
+    tau2: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """One coefficient of a meta-regression, on the scale of the analysis, with its p by permutation."""
+
+    name: str
+    value: float
+    se: float
+    low: float
+    high: float
+    p: float | None
+    p_permutation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinePoint:
+    """The mean effect at one value of a covariate, its interval and the interval for a new study."""
+
+    at: float
+    value: float
+    low: float
+    high: float
+    prediction_low: float
+    prediction_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """What one covariate explains of the differences between studies, or the reason why it was not run.
+
+    ``slopes`` hold the intercept first. ``reference`` is the category that the others are compared with, ``""``
+    for a number. ``exploratory`` says that there are fewer than ten studies for each covariate declared so far.
+    ``r2`` is the percentage of tau2 explained, ``p`` the test of all slopes on ``df`` and ``df_residual`` degrees
+    of freedom, ``missing`` the studies that do not state the covariate.
+    """
+
+    moderator: Moderator
+    k: int
+    missing: tuple[str, ...]
+    exploratory: bool
+    reference: str
+    level: float
+    not_run: str = ""
+    slopes: tuple[Slope, ...] = ()
+    tau2: float | None = None
+    tau2_without: float | None = None
+    r2: float | None = None
+    i2: float | None = None
+    p: float | None = None
+    df: int | None = None
+    df_residual: float | None = None
+    line: tuple[LinePoint, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything about one question, ready to be drawn, tabulated and put into words.
 
@@ -157,6 +232,8 @@ class Analysis:
     small_study: tuple[SmallStudyTest, ...] = ()
     prior_strip: tuple[UnderPrior, ...] = ()
     averaged: Averaged | None = None
+    conversions: tuple[Conversion, ...] = ()
+    moderation: tuple[Moderation, ...] = ()
 
     @property
     def k(self) -> int:

@@ -38,11 +38,48 @@ class PatientSD:
 
 
 @dataclass(frozen=True, slots=True)
+class Moderator:
+    """A trial-level covariate of a meta-regression: a column of the data, as a number or as a category.
+
+    ``unit`` names one unit of a number in the singular (``degree``), for the sentence about its slope.
+    """
+
+    column: str
+    label: str
+    kind: Literal["number", "category"]
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Correlation of baseline with follow-up borrowed where no SD of change is printed, with its source."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversions:
+    """What may be converted before pooling; nothing is unless an analysis asks for it.
+
+    ``medians`` is the distribution under which medians with quartiles become means and SDs, ``""`` for never.
+    """
+
+    correlation: Correlation | None = None
+    medians: Literal["", "normal", "lognormal"] = ""
+
+
+RATIO_MEASURES = ("RR", "OR", "HR")
+"""Measures of the settings that are pooled as log ratios of one kind; ``LOGRATIO`` takes a ratio of any kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One analysis as configured: outcome(s), measure, inclusion, direction, relevance.
 
-    ``measure`` is ``MD`` (native unit), ``SMD`` (Hedges g) or ``LOGRATIO`` (pooled on the log scale and
-    shown as a ratio). ``lower_is_better`` says what a negative value means after harmonising.
+    ``measure`` is the scale: ``MD`` (native unit), ``SMD`` (Hedges g), ``RD`` (risk difference) or ``LOGRATIO``
+    (pooled on the log scale and shown as a ratio); ``ratio`` is the one kind of ratio that is taken, ``""`` for
+    any. ``lower_is_better`` says what a negative value means after harmonising.
     """
 
     id: str
@@ -50,7 +87,7 @@ class Spec:
     question: str
     source: Literal["trials", "cohorts"]
     outcomes: tuple[str, ...]
-    measure: Literal["MD", "SMD", "LOGRATIO"]
+    measure: Literal["MD", "SMD", "RD", "LOGRATIO"]
     unit: str
     lower_is_better: bool
     favours_low: str
@@ -61,6 +98,9 @@ class Spec:
     patient_sd: PatientSD | None
     headline: bool
     scale_note: str
+    ratio: str = ""
+    moderators: tuple[Moderator, ...] = ()
+    conversions: Conversions = Conversions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +286,7 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 f"{_place(path)} ({item['id']})",
             )
         for j, line in enumerate(item["relevance"]):
-            if item["measure"] == "LOGRATIO" and line["value"] <= 0:
+            if item["measure"] in ("LOGRATIO", *RATIO_MEASURES) and line["value"] <= 0:
                 place = (*path, "relevance", j, "value")
                 yield Problem(
                     file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
@@ -331,7 +371,9 @@ def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]
     """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
     found = []
     for i, spec in enumerate(config.analyses):
-        for names, known, key in ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where")):
+        covariates = tuple(moderator.column for moderator in spec.moderators)
+        named = ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where"))
+        for names, known, key in (*named, (covariates, columns, "moderators")):
             for name in names:
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
@@ -379,14 +421,14 @@ def _without(item: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _spec(item: Mapping[str, Any]) -> Spec:
-    ratio = item["measure"] == "LOGRATIO"
+    ratio = item["measure"] in ("LOGRATIO", *RATIO_MEASURES)
     return Spec(
         id=item["id"],
         title=item["title"],
         question=item["question"],
         source=item["source"],
         outcomes=tuple(item["outcomes"]),
-        measure=item["measure"],
+        measure="LOGRATIO" if ratio else item["measure"],
         unit=item["unit"],
         lower_is_better=item["lower_is_better"],
         favours_low=item["favours"]["low"],
@@ -405,4 +447,12 @@ def _spec(item: Mapping[str, Any]) -> Spec:
         patient_sd=PatientSD(**item["patient_sd"]) if "patient_sd" in item else None,
         headline=item["headline"],
         scale_note=item.get("scale_note", ""),
+        ratio=item["measure"] if item["measure"] in RATIO_MEASURES else "",
+        moderators=tuple(Moderator(**moderator) for moderator in item.get("moderators", ())),
+        conversions=_conversions(item.get("conversions", {})),
     )
+
+
+def _conversions(item: Mapping[str, Any]) -> Conversions:
+    correlation = Correlation(**item["correlation"]) if "correlation" in item else None
+    return Conversions(correlation, item.get("medians", ""))

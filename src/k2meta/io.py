@@ -14,18 +14,31 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Averaged, Comparison, Influence, LeftOut, SmallStudyTest, UnderPrior
+from k2meta.analysis import (
+    Analysis,
+    Averaged,
+    Comparison,
+    Conversion,
+    Influence,
+    LeftOut,
+    Moderation,
+    SmallStudyTest,
+    UnderPrior,
+)
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.trace import Number
-from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
+from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from matplotlib.figure import Figure as MplFigure
     from numpy.typing import NDArray
 
@@ -299,6 +312,45 @@ def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
     return tables, dictionary
 
 
+def read_template(name: str) -> dict[str, bytes]:
+    """Return the files of a template project of this package, by name relative to the project.
+
+    A file named ``gitignore`` is a ``.gitignore`` of the project: here it must not hide anything.
+    """
+    root = resources.files("k2meta").joinpath("templates", name)
+    files: dict[str, bytes] = {}
+
+    def walk(folder: Traversable, prefix: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                walk(entry, f"{prefix}{entry.name}/")
+            else:
+                files[f"{prefix}{entry.name}".replace("gitignore", ".gitignore")] = entry.read_bytes()
+
+    walk(root, "")
+    return dict(sorted(files.items()))
+
+
+def write_project(folder: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Write a new project, whole or not at all; the folder must be missing or empty.
+
+    Raises
+    ------
+    ProjectError
+        Where the folder cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+            whole = Path(scratch) / folder.name
+            for name, raw in files.items():
+                write_bytes(whole / name, raw)
+            whole.replace(folder)
+    except OSError as error:
+        fix = "choose a place that you may write to, with --into"
+        raise _fail(str(folder), f"cannot be written: {error.strerror}", fix) from None
+    return tuple(files)
+
+
 def read_inputs(folder: Path) -> dict[str, bytes]:
     """Return the content of every data file of a project, by its name relative to the project."""
     paths = sorted(path for path in (folder / "data").iterdir() if path.suffix in {".csv", ".json", ".bib"})
@@ -361,7 +413,8 @@ def write_records(path: Path, records: Records) -> None:
     write_json(path, records)
 
 
-EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__)
+EFFECT_COLUMNS = tuple(field for field in Effect.__dataclass_fields__ if field != "moderators")
+MODERATOR = "moderator_"
 
 
 def read_effects(path: Path) -> tuple[Effect, ...]:
@@ -374,19 +427,26 @@ def read_effects(path: Path) -> tuple[Effect, ...]:
         for name in EFFECT_COLUMNS:
             if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
                 plain[name] = ""
+        plain["moderators"] = {
+            name.removeprefix(MODERATOR): (float(cell) if NUMBER.match(cell) else cell) or None
+            for name, cell in row.items()
+            if name.startswith(MODERATOR)
+        }
         rows.append(msgspec.convert(plain, Effect, strict=False))
     return tuple(rows)
 
 
 def write_effects(path: Path, effects: Sequence[Effect]) -> None:
-    """Write the effects table of one analysis: one row per trial."""
+    """Write the effects table of one analysis: one row per trial, its moderators in the last columns."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*EFFECT_COLUMNS, "assumed"])
+    moderators = tuple(effects[0].moderators) if effects else ()
+    writer.writerow([*EFFECT_COLUMNS, "assumed", *(f"{MODERATOR}{name}" for name in moderators)])
     for effect in effects:
         cells = [getattr(effect, name) for name in EFFECT_COLUMNS]
         text = [JOIN.join(cell) if isinstance(cell, tuple) else _plain(cell) for cell in cells]
-        writer.writerow([*text, str(effect.assumed).lower()])
+        covariates = [_plain(effect.moderators[name]) for name in moderators]
+        writer.writerow([*text, str(effect.assumed).lower(), *covariates])
     write_text(path, buffer.getvalue())
 
 
@@ -402,6 +462,16 @@ def read_dropped(path: Path) -> tuple[Dropped, ...]:
 def write_dropped(path: Path, dropped: Sequence[Dropped]) -> None:
     """Write the records that are not in the pool of one analysis, each with its reason."""
     write_json(path, dropped)
+
+
+def read_variants(path: Path) -> tuple[Variant, ...]:
+    """Return one analysis under other conversions; empty where nothing was converted."""
+    return _decode(path, tuple[Variant, ...])
+
+
+def write_variants(path: Path, rows: Sequence[Variant]) -> None:
+    """Write one analysis under other conversions."""
+    write_json(path, rows)
 
 
 def read_fit(path: Path) -> Fit | None:
@@ -488,6 +558,26 @@ def write_averaged(path: Path, averaged: Averaged | None) -> None:
     write_json(path, averaged)
 
 
+def read_conversions(path: Path) -> tuple[Conversion, ...]:
+    """Return the leading model of one analysis under other conversions."""
+    return _decode(path, tuple[Conversion, ...])
+
+
+def write_conversions(path: Path, rows: Sequence[Conversion]) -> None:
+    """Write the leading model of one analysis under other conversions."""
+    write_json(path, rows)
+
+
+def read_moderation(path: Path) -> tuple[Moderation, ...]:
+    """Return the meta-regressions of one analysis."""
+    return _decode(path, tuple[Moderation, ...])
+
+
+def write_moderation(path: Path, rows: Sequence[Moderation]) -> None:
+    """Write the meta-regressions of one analysis."""
+    write_json(path, rows)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -537,6 +627,8 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
         prior_strip=read_prior_strip(checks / "prior_strip.json") if "prior_strip" in has else (),
         averaged=read_averaged(checks / "model_averaging.json") if "model_averaging" in has else None,
+        conversions=read_conversions(checks / "conversions.json") if "conversions" in has else (),
+        moderation=read_moderation(checks / "meta_regression.json") if "meta_regression" in has else (),
     )
 
 

@@ -133,4 +133,4 @@ def displayed(measure: str, value: float) -> float:
 
 def places(measure: str, se: float) -> int:
     """Return the decimals for estimates of an analysis: two for ratios and SMDs, else by the standard error."""
-    return decimals_for(se) if measure == "MD" else 2
+    return decimals_for(se) if measure in ("MD", "RD") else 2

@@ -43,5 +43,10 @@ def describe(files: Mapping[str, bytes], settings: Mapping[str, Any]) -> dict[st
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
         },
-        "rebuild": ["git clone <repository>", "make report"],
+        "rebuild": [
+            "git clone <repository>",
+            "make report",
+            "or, for another folder that holds data/ and config/, after `make env`:",
+            ".venv/bin/snakemake -s Snakefile --directory <folder>",
+        ],
     }

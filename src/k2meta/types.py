@@ -124,11 +124,13 @@ class Effect:
     vi : float
         Sampling variance of ``yi``, in squared units of ``yi``.
     route : str
-        Name of the derivation, a key of ``k2meta.effects.ROUTES``.
+        Name of the derivation, a key of ``k2meta.effects.routes.ROUTES``.
     derivation : tuple of str
         The steps from the printed cells to ``yi`` and ``vi``, in words with numbers.
     assumptions : tuple of str
         Sentences; empty when nothing was assumed or borrowed.
+    moderators : mapping of str to Cell
+        Covariates of the analysis by column: numbers or categories, ``None`` where the trial does not state one.
     """
 
     study_id: str
@@ -152,6 +154,7 @@ class Effect:
     source_url: str
     reference: str
     n_total: float | None = None
+    moderators: Mapping[str, Cell] = field(default_factory=dict)
 
     @property
     def assumed(self) -> bool:
@@ -164,6 +167,23 @@ class Effect:
         if self.n_treat is not None and self.n_ctrl is not None:
             return self.n_treat + self.n_ctrl
         return self.n_total
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The effects of one analysis under other conversions: one cell of the multiverse.
+
+    ``correlation`` of baseline with follow-up is ``None`` where none is borrowed; ``medians`` says whether
+    converted medians are in the pool; ``configured`` marks the variant that the settings ask for. ``yi`` and
+    ``vi`` have one number per entry of ``labels``.
+    """
+
+    correlation: float | None
+    medians: bool
+    configured: bool
+    labels: tuple[str, ...]
+    yi: tuple[float, ...]
+    vi: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from k2meta.effects.recover import RecoverError, critical_value, se_from_ci, se_from_p
-from k2meta.effects.routes import ROUTES, Printed, derive
+from k2meta.effects.routes import CONVERTED, IMPUTED, ROUTES, Printed, derive
 
 EXACT = 1e-12  # one formula written twice
 
@@ -76,12 +76,124 @@ def test_means_and_sds_and_the_t_statistic_they_imply_give_the_same_smd() -> Non
     assert from_t.vi == pytest.approx(from_arms.vi, rel=1e-10)
 
 
-def test_events_give_the_log_risk_ratio_and_a_zero_cell_gives_none() -> None:
+def test_events_give_the_log_risk_ratio() -> None:
     _, found = derive(
         printed(events_treat=3, total_treat=155, events_ctrl=10, total_ctrl=149), "LOGRATIO"
     ) or pytest.fail("no route")
     assert found.yi == pytest.approx(math.log((3 / 155) / (10 / 149)), rel=EXACT)
-    assert derive(printed(events_treat=0, total_treat=13, events_ctrl=4, total_ctrl=13), "LOGRATIO") is None
+
+
+def counts(a: float, n1: float, c: float, n2: float, ratio: str) -> Printed:
+    cells = {"events_treat": a, "total_treat": n1, "events_ctrl": c, "total_ctrl": n2}
+    return Printed(cells, "raw", "", n1, n2, ratio=ratio)
+
+
+def test_one_table_gives_risk_ratio_odds_ratio_and_risk_difference() -> None:
+    a, n1, c, n2 = 4.0, 123.0, 11.0, 139.0
+    by_hand = {
+        "RR": (math.log((a / n1) / (c / n2)), 1 / a - 1 / n1 + 1 / c - 1 / n2),
+        "OR": (math.log(a * (n2 - c) / (c * (n1 - a))), 1 / a + 1 / (n1 - a) + 1 / c + 1 / (n2 - c)),
+        "RD": (a / n1 - c / n2, a * (n1 - a) / n1**3 + c * (n2 - c) / n2**3),
+    }
+    for kind, (yi, vi) in by_hand.items():
+        measure = "RD" if kind == "RD" else "LOGRATIO"
+        name, found = derive(counts(a, n1, c, n2, "" if kind == "RD" else kind), measure) or pytest.fail(
+            "no route"
+        )
+        assert name == "events"
+        assert (found.yi, found.vi) == pytest.approx((yi, vi), rel=EXACT)
+        assert found.assumption == ""
+
+
+def test_half_is_added_to_a_table_with_one_zero_and_said() -> None:
+    _, found = derive(counts(0, 13, 4, 13, "RR"), "LOGRATIO") or pytest.fail("no route")
+    assert found.yi == pytest.approx(math.log((0.5 / 14) / (4.5 / 14)), rel=EXACT)
+    assert "1/2 added to every cell" in found.assumption
+
+
+def test_a_table_without_any_event_gives_no_ratio_and_a_difference_of_zero() -> None:
+    assert derive(counts(0, 13, 0, 14, "RR"), "LOGRATIO") is None
+    _, found = derive(counts(0, 13, 0, 13, ""), "RD") or pytest.fail("no route")
+    assert found.yi == 0
+    assert found.vi > 0
+
+
+def test_a_hazard_ratio_is_never_made_of_counts_nor_taken_for_a_risk_ratio() -> None:
+    assert derive(counts(4, 123, 11, 139, "HR"), "LOGRATIO") is None
+    cells = {"diff_estimate": 0.8, "diff_ci_low": 0.6, "diff_ci_high": 1.1}
+    assert derive(Printed(cells, "log", "HR", None, None, ratio="RR"), "LOGRATIO") is None
+    assert derive(Printed(cells, "log", "HR", None, None, ratio="HR"), "LOGRATIO") is not None
+
+
+ARMS = {
+    "baseline_mean_treat": 10.0,
+    "baseline_sd_treat": 2.0,
+    "follow_mean_treat": 8.5,
+    "follow_sd_treat": 2.5,
+    "baseline_mean_ctrl": 10.2,
+    "baseline_sd_ctrl": 2.1,
+    "follow_mean_ctrl": 10.0,
+    "follow_sd_ctrl": 2.2,
+}
+
+
+def test_a_borrowed_correlation_gives_the_sd_of_change_that_is_not_printed() -> None:
+    given = Printed(ARMS, "raw", "", 30, 32, r=0.6, r_source="Trial A")
+    name, found = derive(given, "MD") or pytest.fail("no route")
+    assert name == "arms_correlation"
+    v1 = 2.0**2 + 2.5**2 - 2 * 0.6 * 2.0 * 2.5
+    v2 = 2.1**2 + 2.2**2 - 2 * 0.6 * 2.1 * 2.2
+    assert found.yi == pytest.approx(-1.5 + 0.2, rel=EXACT)
+    assert found.vi == pytest.approx(v1 / 30 + v2 / 32, rel=EXACT)
+    assert "borrowed from Trial A" in found.assumption
+
+
+def test_without_a_correlation_to_borrow_the_final_values_are_used() -> None:
+    name, _ = derive(Printed(ARMS, "raw", "", 30, 32), "MD") or pytest.fail("no route")
+    assert name == "arms_final"
+
+
+# Eelderink 2023, change of dp-ucMGP, 20 people in each arm: the one printed change in medians here.
+EELDERINK = {
+    "change_median_treat": -385.0,
+    "change_q1_treat": -631.0,
+    "change_q3_treat": -269.0,
+    "change_median_ctrl": 39.0,
+    "change_q1_ctrl": -188.0,
+    "change_q3_ctrl": 183.0,
+}
+
+
+def test_medians_are_converted_only_where_the_analysis_asks_for_it() -> None:
+    assert derive(Printed(EELDERINK, "raw", "", 20, 20), "MD") is None
+    name, found = derive(Printed(EELDERINK, "raw", "", 20, 20, medians="normal"), "MD") or pytest.fail("no route")
+    assert name == "change_medians"
+    weight = 0.7 + 0.39 / 20  # Luo et al. 2018, quartiles and median
+    mean1 = weight * (-631 - 269) / 2 + (1 - weight) * -385
+    mean2 = weight * (-188 + 183) / 2 + (1 - weight) * 39
+    wide = 2 * stats.norm.ppf((0.75 * 20 - 0.125) / (20 + 0.25))  # Wan et al. 2014
+    sds = (631 - 269) / wide, (183 + 188) / wide
+    assert found.yi == pytest.approx(mean1 - mean2, rel=1e-10)
+    assert found.vi == pytest.approx(sds[0] ** 2 / 20 + sds[1] ** 2 / 20, rel=1e-10)
+
+
+def test_medians_of_skewed_data_are_not_converted_as_normal() -> None:
+    skewed = {
+        f"follow_{cell}_{side}": v
+        for side in ("treat", "ctrl")
+        for cell, v in (("q1", 95.0), ("median", 135.0), ("q3", 421.0))
+    }
+    assert derive(Printed(skewed, "raw", "", 75, 75, medians="normal"), "MD") is None
+    symmetric = {
+        f"follow_{cell}_{side}": v
+        for side in ("treat", "ctrl")
+        for cell, v in (("q1", 90.0), ("median", 135.0), ("q3", 202.5))
+    }
+    name, found = derive(Printed(symmetric, "raw", "", 75, 75, medians="lognormal"), "MD") or pytest.fail(
+        "no route"
+    )
+    assert name == "follow_medians"
+    assert found.yi == 0
 
 
 def test_arm_intervals_use_the_t_quantile_of_their_arm() -> None:
@@ -114,7 +226,7 @@ def test_final_values_are_trusted_least() -> None:
     )
     name, found = derive(both, "MD") or pytest.fail("no route")
     assert (name, found.yi) == ("diff_ci", -0.8)
-    assert list(ROUTES)[-1] == "arms_final"
+    assert list(ROUTES)[-3:] == ["arms_final", "change_medians", "follow_medians"]
 
 
 @pytest.mark.parametrize(
@@ -145,3 +257,10 @@ def test_recovering_a_standard_error_refuses_what_carries_none() -> None:
     for call in (lambda: se_from_p(0.0, 0.5), lambda: se_from_p(1.0, 1.0), lambda: se_from_ci(2.0, 2.0)):
         with pytest.raises(RecoverError):
             call()
+
+
+def test_tables_and_words_know_the_routes_that_convert() -> None:
+    from k2meta.tables import parts
+
+    assert (parts.IMPUTED, parts.CONVERTED) == (IMPUTED, CONVERTED)
+    assert {*IMPUTED, *CONVERTED} <= set(ROUTES)

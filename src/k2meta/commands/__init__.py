@@ -11,6 +11,7 @@ from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
 from k2meta.commands.mcmc import mcmc
+from k2meta.commands.new import new
 from k2meta.commands.provenance import provenance
 from k2meta.commands.records import records
 from k2meta.commands.report import report
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
-for tool in (check, trace):
+for tool in (check, new, trace):
     app.command(rich_help_panel="For people")(tool)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)

@@ -10,6 +10,7 @@ import typer
 from k2meta import io
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Into
 from k2meta.config import against_data
+from k2meta.effects.conversions import variants
 from k2meta.effects.select import select
 from k2meta.types import ProjectError
 
@@ -33,4 +34,6 @@ def effects(
         selection = select(found.records, outcomes, spec)
         io.write_effects(into / f"{spec.id}.csv", selection.effects)
         io.write_dropped(into / f"{spec.id}.dropped.json", selection.dropped)
+        other = variants(selection, found.records, outcomes, spec)
+        io.write_variants(into / f"{spec.id}.variants.json", other)
         typer.echo(f"effects: {spec.id}: {len(selection.effects)} in the pool, {len(selection.dropped)} beside it")

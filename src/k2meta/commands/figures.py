@@ -17,7 +17,7 @@ from k2meta.figures.style import SAVE_METADATA, rc
 
 
 def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures")) -> None:
-    """Draw the figures as SVG and PNG; a posterior is drawn where trials were pooled."""
+    """Draw the figures as SVG and PNG, each where there is something to draw."""
     from rich.progress import track
 
     settings = io.read_config(results / "config.json")
@@ -38,6 +38,8 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
 
 def _draw(name: str, analysis: Analysis, settings: Config) -> Figure | None:
     if name == "prior_strip" and not analysis.prior_strip:
+        return None
+    if name == "bubble" and not any(row.line for row in analysis.moderation):
         return None
     if name != "prior_posterior":
         return FIGURES[name](analysis)

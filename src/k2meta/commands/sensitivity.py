@@ -8,14 +8,24 @@ import numpy as np
 import typer
 
 from k2meta import io
-from k2meta.analysis import Averaged, AveragedModel, Comparison, Influence, LeftOut, SmallStudyTest, UnderPrior
+from k2meta.analysis import (
+    Averaged,
+    AveragedModel,
+    Comparison,
+    Conversion,
+    Influence,
+    LeftOut,
+    SmallStudyTest,
+    UnderPrior,
+)
 from k2meta.commands.fits import estimator
+from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
-from k2meta.types import Effect
+from k2meta.types import Effect, Variant
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
@@ -39,6 +49,11 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
         if "model_averaging" in settings.sensitivity:
             found = averaged(rows, spec, _exact(settings), settings.level)
             io.write_averaged(folder / "model_averaging.json", found)
+        if "conversions" in settings.sensitivity:
+            other = io.read_variants(results / "effects" / f"{spec.id}.variants.json")
+            io.write_conversions(folder / "conversions.json", _conversions(other, len(rows), spec, settings))
+        if "meta_regression" in settings.sensitivity:
+            io.write_moderation(folder / "meta_regression.json", moderation(rows, spec, settings))
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 
@@ -169,4 +184,22 @@ def averaged(rows: Sequence[Effect], spec: Spec, model: Model, level: float) -> 
         below_zero=found.below_zero,
         above_zero=found.above_zero,
         not_run="" if found.converged else "the quadrature did not reach its accuracy",
+    )
+
+
+def _conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config) -> tuple[Conversion, ...]:
+    """Refit the model that leads the answer to the same question under other conversions."""
+    lead, _ = settings.lead.of(k)
+    pools = [(np.array(one.yi), np.array(one.vi)) for one in other]
+    fits = SENSITIVITY["conversions"](pools, estimator(settings.model(lead), spec, settings.level))
+    return tuple(
+        Conversion(
+            one.correlation,
+            one.medians,
+            one.configured,
+            k=len(one.yi),
+            mu=fit.mu if fit else None,
+            tau2=fit.tau2.value if fit else None,
+        )
+        for one, fit in zip(other, fits, strict=True)
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
+from k2meta.effects.change import change_sd
 from k2meta.effects.errors import EffectError
-from k2meta.effects.measures import effect_sizes, log_risk_ratio, smd_from_d
+from k2meta.effects.five_number import five_number, five_number_lognormal
+from k2meta.effects.measures import effect_sizes, smd_from_d
 from k2meta.effects.recover import (
     d_from_log_odds_ratio,
     d_from_t,
@@ -23,15 +23,20 @@ from k2meta.effects.recover import (
     se_from_p,
 )
 
-Measure = Literal["MD", "SMD", "LOGRATIO"]
+Measure = Literal["MD", "SMD", "RD", "LOGRATIO"]
 RATIOS = ("ROM", "RR", "OR", "HR")
+COUNTED = {"RR": "risk ratio", "OR": "odds ratio", "RD": "risk difference"}
+"""Measures that the counts of a 2x2 table give, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
     """What a route may read: the numbers of one record and its arm sizes.
 
-    ``n1, n2`` are the treatment and control arm sizes, printed or assumed; ``None`` where unknown.
+    ``n1, n2`` are the treatment and control arm sizes, printed or assumed; ``None`` where unknown. ``ratio`` is
+    the one kind of ratio the analysis takes (``""`` for any). ``r`` is a correlation of baseline with follow-up
+    that may be borrowed, ``medians`` the distribution under which medians may be converted; without them neither
+    is done.
     """
 
     cells: Mapping[str, float]
@@ -39,6 +44,10 @@ class Printed:
     diff_measure: str
     n1: float | None
     n2: float | None
+    ratio: str = ""
+    r: float | None = None
+    r_source: str = ""
+    medians: str = ""
 
     def has(self, *names: str) -> bool:
         """Return whether every named cell holds a number."""
@@ -50,12 +59,16 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One effect: ``yi`` (treatment minus control), ``vi``, the steps in words, whether arm sizes entered."""
+    """One effect: ``yi`` (treatment minus control), ``vi``, the steps in words, whether arm sizes entered.
+
+    ``assumption`` is a sentence where something was converted or added, empty where it was not.
+    """
 
     yi: float
     vi: float
     steps: tuple[str, ...]
     uses_arm_sizes: bool
+    assumption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,7 @@ def _number(value: float) -> str:
 
 
 def _from_arms(arms: Arms, printed: Printed, measure: Measure) -> Derived | None:
-    if printed.n1 is None or printed.n2 is None or measure == "LOGRATIO":
+    if printed.n1 is None or printed.n2 is None or measure not in ("MD", "SMD"):
         return None
     found = effect_sizes(measure, m1=arms.m1, sd1=arms.sd1, n1=printed.n1, m2=arms.m2, sd2=arms.sd2, n2=printed.n2)
     sizes = f"n {printed.n1:g} and {printed.n2:g}"
@@ -213,7 +226,7 @@ def ratio_ci(printed: Printed, measure: Measure) -> Derived | None:
     if printed.diff_measure not in RATIOS or not printed.has("diff_estimate", "diff_ci_low", "diff_ci_high"):
         return None
     low, high, level = _interval(printed)
-    if min(printed["diff_estimate"], low) <= 0:
+    if min(printed["diff_estimate"], low) <= 0 or printed.ratio not in ("", printed.diff_measure):
         return None
     estimate = math.log(printed["diff_estimate"])
     se = se_from_ci(math.log(low), math.log(high), level=level)
@@ -239,16 +252,90 @@ def statistic(printed: Printed, measure: Measure) -> Derived | None:
 
 
 def events(printed: Printed, measure: Measure) -> Derived | None:
-    """Events and totals of both arms, to a log risk ratio."""
+    """Events and totals of both arms, to a log risk ratio, a log odds ratio or a risk difference.
+
+    Where one arm has no event (or, for odds, nobody without one), 1/2 is added to every cell of the trial; where
+    that holds for both arms a ratio is not defined.
+    """
+    kind = "RD" if measure == "RD" else printed.ratio or "RR"
     names = ("events_treat", "total_treat", "events_ctrl", "total_ctrl")
-    if measure != "LOGRATIO" or not printed.has(*names):
+    if measure not in ("LOGRATIO", "RD") or kind not in COUNTED or not printed.has(*names):
         return None
-    a, n1, c, n2 = (np.array([printed[name]]) for name in names)
-    if min(a[0], c[0]) <= 0 or n1[0] < a[0] or n2[0] < c[0]:
+    a, n1, c, n2 = (printed[name] for name in names)
+    if n1 < a or n2 < c or (kind != "RD" and (a + c == 0 or (kind == "OR" and a == n1 and c == n2))):
         return None
-    found = log_risk_ratio(ai=a, bi=n1 - a, ci=c, di=n2 - c)
-    step = f"risk ratio of {a[0]:g}/{n1[0]:g} and {c[0]:g}/{n2[0]:g}, log scale"
-    return Derived(float(found.yi[0]), float(found.vi[0]), (step,), True)
+    found = effect_sizes(kind, ai=a, bi=n1 - a, ci=c, di=n2 - c, zero_cells="only0")
+    step = f"{COUNTED[kind]} of {a:g}/{n1:g} and {c:g}/{n2:g}" + (", log scale" if kind != "RD" else "")
+    added = "1/2 added to every cell of the 2×2 table, which has a zero" if found.corrected else ""
+    return Derived(float(found.yi[0]), float(found.vi[0]), (step, *filter(None, (added,))), True, added)
+
+
+def arms_correlation(printed: Printed, measure: Measure) -> Derived | None:
+    """Baseline and follow-up of both arms (mean, SD, n), with a borrowed correlation for the SD of change."""
+    sides = ("treat", "ctrl")
+    spreads = [f"{stage}_sd_{side}" for side in sides for stage in ("baseline", "follow")]
+    if printed.r is None or printed.scale != "raw" or not printed.has(*spreads):
+        return None
+    changes = [_mean_change(printed, side) for side in sides]
+    if changes[0] is None or changes[1] is None:
+        return None
+    sd1, sd2 = (
+        float(change_sd(printed[f"baseline_sd_{side}"], printed[f"follow_sd_{side}"], printed.r)[0])
+        for side in sides
+    )
+    at = f"with r = {printed.r:g} of baseline with follow-up"
+    steps = (
+        f"changes {_number(changes[0])} and {_number(changes[1])}",
+        f"SD of change from the SDs at baseline and follow-up {at}: {_number(sd1)} and {_number(sd2)}",
+    )
+    found = _from_arms(Arms(changes[0], sd1, changes[1], sd2, steps), printed, measure)
+    borrowed = f"SD of change not printed; computed {at}, borrowed from {printed.r_source}"
+    return None if found is None else replace(found, assumption=borrowed)
+
+
+def _mean_change(printed: Printed, side: str) -> float | None:
+    """Return the mean change of an arm, printed or as follow-up minus baseline."""
+    if printed.has(f"change_mean_{side}"):
+        return printed[f"change_mean_{side}"]
+    if printed.has(f"baseline_mean_{side}", f"follow_mean_{side}"):
+        return printed[f"follow_mean_{side}"] - printed[f"baseline_mean_{side}"]
+    return None
+
+
+def change_medians(printed: Printed, measure: Measure) -> Derived | None:
+    """Change from baseline of both arms: median, quartiles and n, converted for normal data."""
+    return _medians(printed, measure, "change", "normal") if printed.medians else None
+
+
+def follow_medians(printed: Printed, measure: Measure) -> Derived | None:
+    """Values at follow-up of both arms: median, quartiles and n, converted as the analysis asks; trusted least."""
+    return _medians(printed, measure, "follow", printed.medians) if printed.medians else None
+
+
+def _medians(printed: Printed, measure: Measure, stage: str, distribution: str) -> Derived | None:
+    """Return the effect of two arms given by medians and quartiles; ``None`` where an arm is skewed."""
+    sides = {"treat": printed.n1, "ctrl": printed.n2}
+    convert = five_number_lognormal if distribution == "lognormal" else five_number
+    arms = []
+    for side, n in sides.items():
+        names = [f"{stage}_{cell}_{side}" for cell in ("q1", "median", "q3")]
+        if n is None or printed.scale != "raw" or not printed.has(*names):
+            return None
+        q1, median, q3 = (printed[name] for name in names)
+        found = convert(median=median, n=n, q1=q1, q3=q3)
+        if found.skewness.skewed:
+            return None
+        arms.append((found.m, found.sd, f"{_number(median)} (IQR {_number(q1)} to {_number(q3)})"))
+    (m1, sd1, said1), (m2, sd2, said2) = arms
+    normal = "log-normal" if distribution == "lognormal" else "normal"
+    steps = (
+        f"medians {said1} and {said2}",
+        f"means {_number(m1)} (SD {_number(sd1)}) and {_number(m2)} (SD {_number(sd2)}) of {normal} data "
+        "(Luo 2018, Wan 2014; no skewness by the test of Shi 2023)",
+    )
+    converted = _from_arms(Arms(m1, sd1, m2, sd2, steps), printed, measure)
+    sentence = f"means and SDs converted from medians and quartiles, as of {normal} data"
+    return None if converted is None else replace(converted, assumption=sentence)
 
 
 def arms_final(printed: Printed, measure: Measure) -> Derived | None:
@@ -279,8 +366,17 @@ ROUTES: dict[str, Callable[[Printed, Measure], Derived | None]] = {
     "ratio_ci": ratio_ci,
     "statistic": statistic,
     "events": events,
+    "arms_correlation": arms_correlation,
     "arms_final": arms_final,
+    "change_medians": change_medians,
+    "follow_medians": follow_medians,
 }
+
+IMPUTED = ("arms_correlation",)
+"""Routes on which a borrowed correlation stands in for an SD of change that is not printed."""
+
+CONVERTED = ("change_medians", "follow_medians")
+"""Routes on which means and SDs are converted from medians."""
 
 
 def derive(printed: Printed, measure: Measure) -> tuple[str, Derived] | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from k2meta.config import Spec
-from k2meta.effects.routes import RATIOS, ROUTES, Derived, Printed, derive
-from k2meta.types import DropKind, Dropped, Effect, Outcome, Record
+from k2meta.config import Moderator, Spec
+from k2meta.effects.errors import EffectError
+from k2meta.effects.five_number import five_number, five_number_lognormal
+from k2meta.effects.routes import COUNTED, RATIOS, ROUTES, Derived, Printed, derive
+from k2meta.types import Cell, DropKind, Dropped, Effect, Outcome, Record
 
 TIERS = {
     "primary_full_text": "full text",
@@ -157,10 +159,21 @@ def _effect(
     cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
     if record.text("statistic_kind") not in ("t", "z"):
         cells.pop("statistic", None)
-    printed = Printed(cells, record.text("scale") or "raw", record.text("diff_measure"), sizes.n1, sizes.n2)
+    correlation = spec.conversions.correlation
+    printed = Printed(
+        cells,
+        record.text("scale") or "raw",
+        record.text("diff_measure"),
+        sizes.n1,
+        sizes.n2,
+        ratio=spec.ratio,
+        r=correlation.value if correlation else None,
+        r_source=correlation.source if correlation else "",
+        medians=spec.conversions.medians,
+    )
     found = derive(printed, spec.measure)
     if found is None:
-        return _why_not(record)
+        return _why_not(record, spec, printed)
     route, derived = found
     flip = spec.measure == "SMD" and outcome.lower_is_better != spec.lower_is_better
     if flip:
@@ -186,6 +199,8 @@ def _assemble(
     record: Record, spec: Spec, outcome: Outcome, route: str, derived: Derived, sizes: _ArmSizes
 ) -> Effect:
     assumptions = list(sizes.assumptions) if derived.uses_arm_sizes else []
+    if derived.assumption:
+        assumptions.append(derived.assumption)
     for column, printed in record.corrections.items():
         assumptions.append(f"{column} corrected from the printed {printed} (data/queries.csv)")
     label = record.trial.get("label")
@@ -213,7 +228,16 @@ def _assemble(
         source_url=record.text("source_url"),
         reference=_trial_text(record, "publication_id") or record.study_id,
         n_total=record.number("n_total") or sizes.lent_total,
+        moderators={one.column: _covariate(record, one) for one in spec.moderators},
     )
+
+
+def _covariate(record: Record, moderator: Moderator) -> Cell:
+    """Return a covariate of the trial (or of the extraction): a number, the name of a category, or nothing."""
+    value = record.trial.get(moderator.column, record.cells.get(moderator.column))
+    if moderator.kind == "number":
+        return value if isinstance(value, float) else None
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +253,10 @@ def _arm_sizes(record: Record, lenders: Mapping[str, Record]) -> _ArmSizes:
     n1, n2 = record.number("n_treat"), record.number("n_ctrl")
     if n1 is not None and n2 is not None:
         return _ArmSizes(n1, n2)
+    # The denominators of a 2x2 table are arm sizes too.
+    counted = record.number("total_treat"), record.number("total_ctrl")
+    if counted[0] is not None and counted[1] is not None:
+        return _ArmSizes(*counted)
     lender = lenders.get(record.text("n_source"))
     if lender is not None:
         n1, n2 = lender.number("n_treat"), lender.number("n_ctrl")
@@ -243,16 +271,46 @@ def _arm_sizes(record: Record, lenders: Mapping[str, Record]) -> _ArmSizes:
     return _ArmSizes(None, None)
 
 
-def _why_not(record: Record) -> str:
+def _why_not(record: Record, spec: Spec, given: Printed) -> str:
     """Return in words why no route applies to what a record prints."""
     printed = record.cells
+    if given.has("events_treat", "events_ctrl"):
+        if spec.measure in ("MD", "SMD"):
+            return "printed as counts of events; this analysis pools differences of means"
+        if not given.has("total_treat", "total_ctrl"):
+            return "events are printed without the number of people in each arm"
+        if given["events_treat"] + given["events_ctrl"] == 0:
+            return f"no event in either arm: the {COUNTED.get(spec.ratio, 'ratio')} is not defined"
+    if spec.ratio and record.text("diff_measure") in RATIOS and record.text("diff_measure") != spec.ratio:
+        return f"printed as another ratio ({record.text('diff_measure')}); this analysis pools {spec.ratio}"
     if record.text("scale") == "pct_change" or record.text("diff_measure") == "PERCENT":
         return "printed as a percentage only"
     if any(isinstance(printed.get(f"{stage}_median_treat"), float) for stage in ("change", "follow")):
-        return "printed as medians; not converted to means in this version"
+        return _why_no_median(given)
     if isinstance(printed.get("change_mean_treat"), float) or isinstance(printed.get("diff_estimate"), float):
         return "no standard deviation, standard error, interval or exact p value is visible"
     return "no poolable number is visible"
+
+
+def _why_no_median(given: Printed) -> str:
+    """Return in words why medians were not converted: not asked for, no quartiles, or skewed data."""
+    if not given.medians:
+        return "printed as medians; this analysis does not convert medians"
+    for stage in ("change", "follow"):
+        for side, n in (("treat", given.n1), ("ctrl", given.n2)):
+            names = [f"{stage}_{cell}_{side}" for cell in ("q1", "median", "q3")]
+            if n is None or not given.has(*names):
+                continue
+            log = given.medians == "lognormal" and stage == "follow"
+            q1, median, q3 = (given[name] for name in names)
+            try:
+                found = (five_number_lognormal if log else five_number)(median=median, n=n, q1=q1, q3=q3)
+            except EffectError as error:
+                return f"printed as medians; not converted: {error}"
+            if found.skewness.skewed:
+                kind = "log-normal" if log else "normal"
+                return f"printed as medians; not converted: skewed for {kind} data by the test of Shi 2023"
+    return "printed as medians without the quartiles and sizes of both arms; not converted"
 
 
 def _drop(record: Record, kind: DropKind, reason: str) -> Dropped:

@@ -17,7 +17,24 @@ if TYPE_CHECKING:
 
     from k2meta.analysis import Analysis
 
-__all__ = ["FIGURES", "Figure", "PlotData", "forest", "prior_posterior", "prior_strip", "strip"]
+__all__ = [
+    "FIGURES",
+    "Figure",
+    "PlotData",
+    "forest",
+    "prior_posterior",
+    "prior_strip",
+    "strip",
+]
+__all__ = [
+    "FIGURES",
+    "Figure",
+    "PlotData",
+    "bubble",
+    "forest",
+    "prior_posterior",
+    "strip",
+]
 
 
 def forest(analysis: Analysis) -> Figure:
@@ -44,9 +61,17 @@ def prior_strip(analysis: Analysis) -> Figure:
     return draw(analysis)
 
 
+def bubble(analysis: Analysis) -> Figure:
+    """Draw a meta-regression on a numeric covariate (see ``k2meta.figures.bubble_plot``)."""
+    from k2meta.figures.bubble_plot import draw
+
+    return draw(analysis)
+
+
 FIGURES: Mapping[str, Callable[[Analysis], Figure]] = {
     "forest": forest,
     "prior_posterior": prior_posterior,
     "prior_strip": prior_strip,
+    "bubble": bubble,
 }
 """Every figure by the id that config.yaml uses."""

@@ -113,6 +113,6 @@ def arm_heads(analysis: Analysis) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def number_head(analysis: Analysis) -> tuple[str, str]:
-    short = {"MD": "Difference", "SMD": "SMD", "LOGRATIO": "Ratio"}[analysis.spec.measure]
+    short = {"MD": "Difference", "SMD": "SMD", "RD": "Difference", "LOGRATIO": "Ratio"}[analysis.spec.measure]
     fit = words.lead(analysis)
     return short, f"({words.level(fit.mu.level if fit is not None else 0.95)} CI)"

@@ -12,7 +12,7 @@ from k2meta.figures.text import NO_BREAK, legible
 from k2meta.numbers import count, fixed
 
 if TYPE_CHECKING:
-    from k2meta.analysis import Analysis
+    from k2meta.analysis import Analysis, Spec
     from k2meta.models.fit import Fit
     from k2meta.types import Cell, Dropped, Effect
 
@@ -73,7 +73,7 @@ def studies(analysis: Analysis) -> tuple[Row, ...]:
             Row(
                 kind="study",
                 label=legible(effect.label) or legible(effect.study_id) or "(no label)",
-                detail=_detail(effect),
+                detail=_detail(effect, analysis.spec),
                 marks=words.marks(effect),
                 bar=bar,
                 cells=_cells(analysis, bar, places),
@@ -117,9 +117,12 @@ def weight_text(row: Row) -> str:
     return "" if row.weight is None else fixed(100 * row.weight, 1)
 
 
-def _detail(effect: Effect) -> str:
+def _detail(effect: Effect, spec: Spec) -> str:
+    # A treatment that the favours labels already name is not repeated under every trial.
+    named = effect.intervention.casefold() == words.arms(spec)[0].casefold()
+    given = "" if named else legible(effect.intervention)
     months = "" if effect.months is None else f"{words.short(effect.months, 2)} months"
-    return ", ".join(part for part in (legible(effect.intervention), months) if part)
+    return ", ".join(part for part in (given, months) if part)
 
 
 def _people(effect: Effect) -> tuple[str, str, str]:

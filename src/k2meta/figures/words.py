@@ -22,7 +22,12 @@ MARKS: dict[str, str] = {
 }
 """Footnote letters of a study, with their legend."""
 
-MEASURES: dict[str, str] = {"MD": "Mean difference", "SMD": "Standardised mean difference", "LOGRATIO": "Ratio"}
+MEASURES: dict[str, str] = {
+    "MD": "Mean difference",
+    "SMD": "Standardised mean difference",
+    "RD": "Risk difference",
+    "LOGRATIO": "Ratio",
+}
 
 REPORTED: dict[str, str] = {
     "no_difference": "reported: no difference",

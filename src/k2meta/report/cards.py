@@ -139,6 +139,11 @@ class Question:
     small_study: TableData
     under_priors: TableData
     averaged_models: TableData
+    converted: tuple[str, ...]
+    conversions: TableData
+    moderated: tuple[tuple[str, ...], ...]
+    moderation: TableData
+    bubble: Picture | None
 
 
 # --- the first screen --------------------------------------------------------------------------------
@@ -336,7 +341,8 @@ def question(
     return Question(
         card=card(analysis, strip),
         answer=words.behind(analysis),
-        caveat=analysis.spec.caveat,
+        # A verdict that decides carries the caveat in its own sentence.
+        caveat=analysis.spec.caveat if analysis.spec.caveat not in words.behind(analysis) else "",
         scale_note=analysis.spec.scale_note,
         heterogeneity=tuple(
             filter(
@@ -370,6 +376,11 @@ def question(
         small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
         under_priors=_without_blanks(tables["prior_strip"].where("analysis", name), "source", "not_run"),
         averaged_models=tables["model_averaging"].where("analysis", name).hiding("analysis"),
+        converted=words.conversion_sentences(analysis),
+        conversions=tables["conversions"].where("analysis", name),
+        moderated=tuple(words.moderation_sentences(row, analysis.spec) for row in analysis.moderation),
+        moderation=tables["meta_regression"].where("analysis", name),
+        bubble=_picture(figures.get((name, "bubble")), words.bubble_caption(analysis)),
     )
 
 
@@ -396,6 +407,8 @@ def _cell(value: Value) -> str:
     """Write a cell of a figure's data, which may have come as a number or as the text of one."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        return fixed(value, 0)
     return significant(value, 4) if isinstance(value, float) else text(value)
 
 

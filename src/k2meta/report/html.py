@@ -62,7 +62,7 @@ def render_html(
     Parameters
     ----------
     figures : mapping
-        By (analysis id, figure id); figure ids used are ``forest``, ``prior_posterior`` and ``prior_strip``.
+        By (analysis id, figure id); figure ids are the keys of ``k2meta.figures.FIGURES``.
     tables : mapping
         What ``k2meta.tables.build_tables`` returns.
     provenance : mapping
@@ -111,6 +111,7 @@ def render_html(
         "provenance": tuple(_block(name, value) for name, value in provenance.items()),
         "bibliography": tuple(_reference(entry) for entry in bibliography),
         "marks": MARKS,
+        "between": words.BETWEEN,
     }
     return _environment().get_template("report.html.j2").render(page)
 

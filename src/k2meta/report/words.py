@@ -11,10 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from k2meta.analysis import Analysis, LeftOut, Line, Spec
+from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import cited, count, displayed, fixed, interval, of, p_value, percent, places, plain
+from k2meta.numbers import (
+    cited,
+    count,
+    decimals_for,
+    displayed,
+    fixed,
+    interval,
+    of,
+    p_value,
+    percent,
+    places,
+    plain,
+)
 from k2meta.tables.parts import (
+    CONVERTED,
+    IMPUTED,
     bayesian,
     derived,
     frequentist,
@@ -31,6 +45,9 @@ from k2meta.tables.parts import (
 
 MOST_NAMES = 3
 """Up to this many studies the Bayesian interval leads."""
+
+UNITLESS = ("LOGRATIO", "RD")
+"""Measures whose name stands before the number, in place of a unit after it."""
 
 Side = Literal["benefit", "harm", "neither"]
 
@@ -75,7 +92,7 @@ def thing(spec: Spec) -> str:
 def amount(spec: Spec, value: float, decimals: int) -> str:
     """Write a value of the analysis scale with its unit, as people read it."""
     number = fixed(displayed(spec.measure, value), decimals)
-    if spec.measure == "LOGRATIO":
+    if spec.measure in UNITLESS:
         return f"{spec.unit or 'ratio'} {number}"
     return f"{number} {spec.unit}".rstrip()
 
@@ -104,12 +121,12 @@ def zero(spec: Spec) -> str:
 
 def span(spec: Spec, low: float, high: float, decimals: int) -> str:
     """Say in words what an interval includes: ``from 62 fewer to 22 more Agatston units``."""
-    counted = spec.measure != "LOGRATIO" and spec.unit.endswith("units")
+    counted = spec.measure not in UNITLESS and spec.unit.endswith("units")
     ways = ("fewer", "more") if counted else ("lower", "higher")
     ends = [_size(spec, value, decimals) for value in (low, high)]
     signs = [ways[0] if value < 0 else ways[1] for value in (low, high)]
     tail = f" {spec.unit}" if counted else ""
-    unit = "" if counted or spec.measure == "LOGRATIO" else f" {spec.unit}"
+    unit = "" if counted or spec.measure in UNITLESS else f" {spec.unit}"
     # An end that rounds to zero lies on neither side as far as anyone can read.
     read_as_zero = [plain(end).strip("0. %") == "" for end in ends]
     ways_read = ["" if nought else f" {sign}" for nought, sign in zip(read_as_zero, signs, strict=True)]
@@ -259,11 +276,23 @@ def weight_sentence(analysis: Analysis) -> str:
     if analysis.k == 0:
         return ""
     share = weight_shares(analysis)
-    abstracts, secondary, assumed = (
-        percent(derived(analysis, f"weight_from.{kind}", getattr(share, kind)))
-        for kind in ("abstracts", "secondary", "assumed")
+
+    def written(kind: str) -> str:
+        return percent(derived(analysis, f"weight_from.{kind}", getattr(share, kind)))
+
+    # A kind of assumption is named where there is any, so that an answer without conversions stays short.
+    kinds = [
+        f"{written(kind)} {words}"
+        for kind, words in (
+            ("imputed", "on a borrowed correlation"),
+            ("converted", "on means converted from medians"),
+        )
+        if getattr(share, kind) > 0
+    ]
+    return (
+        f"{written('abstracts')} from abstracts, {written('secondary')} from secondary sources, "
+        f"{written('assumed')} resting on an assumption" + (f" ({', '.join(kinds)})" if kinds else "")
     )
-    return f"{abstracts} from abstracts, {secondary} from secondary sources, {assumed} resting on an assumption"
 
 
 def lead_sentence(analysis: Analysis) -> str:
@@ -330,14 +359,14 @@ def heterogeneity(analysis: Analysis) -> str:
     if tau2.low is not None and tau2.high is not None:
         low, high = (of(end, math.sqrt(end)) for end in (tau2.low, tau2.high))
         reach = f"{percent(tau2.level)} CI {interval(low, high, decimals)}; "
-    unit = "on the log scale" if spec.measure == "LOGRATIO" else spec.unit
+    unit = {"LOGRATIO": "on the log scale ", "RD": ""}.get(spec.measure, f"{spec.unit} ")
     q = f"Q = {fixed(fit.q.value, 2)} on {count(fit.q.df)} df"
     q += f", {p_value(fit.q.p)}" if fit.q.p is not None else ""
     methods = typeset(", ".join(filter(None, (tau2.method, tau2.interval_method if reach else ""))))
     tau = of(tau2.value, math.sqrt(tau2.value))
     boundary = " The estimate sits on its lower bound, zero." if fit.at_boundary else ""
     return (
-        f"Between-{noun(spec)} standard deviation τ: {fixed(tau, decimals)} {unit} "
+        f"Between-{noun(spec)} standard deviation τ: {fixed(tau, decimals)} {unit}"
         f"({reach}{methods}).{boundary} I² {fixed(fit.i2, 0)} % ({typeset(fit.i2_share.definition)}). {q}."
     )
 
@@ -434,6 +463,110 @@ def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
         share = f"{number_word(len(names))} of {number_word(len(rows))}"
         return f"Whether the interval includes {zero(spec)} changes in {share} of these."
     return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
+
+
+def conversion_sentences(analysis: Analysis) -> tuple[str, ...]:
+    """Say what was converted, over which range the estimate then moves, and whether the reading changes."""
+    rows = [row for row in analysis.conversions if row.mu is not None]
+    used = next((row for row in rows if row.configured), None)
+    if used is None or used.mu is None:
+        return ()
+    spec, decimals = analysis.spec, places(analysis.spec.measure, used.mu.se)
+    ordered = sorted(rows, key=lambda row: row.mu.value if row.mu else 0.0)
+    ends = [
+        f"{amount(spec, row.mu.value, decimals)} ({converted(row)})" for row in (ordered[0], ordered[-1]) if row.mu
+    ]
+    narrow, wide = (f(row.mu.high - row.mu.low for row in rows if row.mu) for f in (min, max))
+    shown = f"{limits_width(spec, narrow, decimals)} to {limits_width(spec, wide, decimals)}"
+    reading = side(spec, used.mu.low, used.mu.high)
+    changed = [row for row in rows if row.mu and side(spec, row.mu.low, row.mu.high) != reading]
+    verb = "is the same in all of them" if not changed else f"changes in {len(changed)} of {len(rows)}"
+    lost = len(analysis.conversions) - len(rows)
+    return (
+        _converted_trials(analysis),
+        f"Under {number_word(len(rows))} sets of conversions the estimate runs from {ends[0]} to {ends[1]}, and "
+        f"the width of its interval from {shown}. Whether the interval includes {zero(spec)} {verb}.",
+        *([f"Under {number_word(lost)} more, fewer than two {noun(spec)}s are left to pool."] if lost else []),
+    )
+
+
+def _converted_trials(analysis: Analysis) -> str:
+    """Name the studies whose numbers were converted, by what was done."""
+    parts = []
+    for routes, done in (
+        (IMPUTED, "a borrowed correlation gives the SD of change of"),
+        (CONVERTED, "medians were converted to means for"),
+    ):
+        names = [effect.label for effect in analysis.effects if effect.route in routes]
+        if names:
+            parts.append(f"{done} {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}")
+    return f"{first_up('; '.join(parts))}." if parts else ""
+
+
+def converted(row: Conversion) -> str:
+    """Name a set of conversions."""
+    parts = [f"r = {row.correlation:g}"] if row.correlation is not None else []
+    parts.append("with converted medians" if row.medians else "without converted medians")
+    return ", ".join(parts)
+
+
+def limits_width(spec: Spec, width: float, decimals: int) -> str:
+    """Write the width of an interval: in the unit, or for ratios as the factor from its lower to its upper end."""
+    if spec.measure == "LOGRATIO":
+        return f"a factor of {fixed(math.exp(width), 2)}"
+    return fixed(width, decimals) if spec.measure == "RD" else f"{fixed(width, decimals)} {spec.unit}".rstrip()
+
+
+def moderation_sentences(row: Moderation, spec: Spec) -> tuple[str, ...]:
+    """Write a meta-regression: what a covariate explains, by how much, and what such a relation is not."""
+    label = row.moderator.label
+    if row.not_run:
+        return (f"{first_up(label)}: {lower_first(row.not_run)}",)
+    status = "exploratory: fewer than ten studies for each covariate" if row.exploratory else "prespecified"
+    explained = "" if row.r2 is None else f", {fixed(row.r2, 0)} % of τ² explained"
+    test = "" if row.p is None else f" ({p_value(row.p)} for all slopes together)"
+    missing = f" Not stated by: {', '.join(row.missing)}." if row.missing else ""
+    return (
+        f"{first_up(label)} ({status}; {studies(spec, row.k)}): {_unexplained(row)}{explained}{test}.{missing}",
+        *(_slope(row, one, spec) for one in row.slopes[1:]),
+    )
+
+
+def _unexplained(row: Moderation) -> str:
+    if row.tau2 is None or row.tau2_without is None:
+        return "τ² is not estimated"
+    before, after = significant(row.tau2_without, 2), significant(row.tau2, 2)
+    if row.tau2 < row.tau2_without:
+        return f"τ² falls from {before} to {after}"
+    return f"τ² does not fall ({before} without it, {after} with it)"
+
+
+def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
+    each = f"each {row.moderator.unit or 'unit'} of {row.moderator.label}"
+    what = f"{one.name} instead of {row.reference}" if row.reference else each
+    tests = [p_value(p) + how for p, how in ((one.p, ""), (one.p_permutation, " by permutation")) if p is not None]
+    level = f"{percent(row.level)} CI"
+    if spec.measure == "LOGRATIO":
+        ratio, low, high = (fixed(math.exp(v), 3) for v in (one.value, one.low, one.high))
+        change = f"multiplies the {spec.unit} by {ratio} ({level} {low} to {high}"
+    else:
+        value, low, high = (fixed(v, decimals_for(one.se)) for v in (one.value, one.low, one.high))
+        unit = "" if spec.measure == "RD" else f" {spec.unit}"
+        change = f"goes with a difference of {value}{unit} in the effect ({level} {low} to {high}"
+    return f"{first_up(what)} {change}; {', '.join(tests)})."
+
+
+BETWEEN = (
+    "A relation between trials is observational, also where every trial is randomised: "
+    "trials that differ in one covariate differ in others."
+)
+"""What a meta-regression is not."""
+
+
+def bubble_caption(analysis: Analysis) -> str:
+    """Caption the bubble plot with what its covariate explains."""
+    drawn = next((row for row in analysis.moderation if row.line), None)
+    return " ".join(moderation_sentences(drawn, analysis.spec)) if drawn is not None else ""
 
 
 def forest_caption(analysis: Analysis) -> str:

@@ -12,12 +12,14 @@ from k2meta.models.model_averaging import model_averaging
 from k2meta.models.prior_strip import prior_strip
 from k2meta.sensitivity.baujat import baujat
 from k2meta.sensitivity.begg import begg
+from k2meta.sensitivity.conversions import conversions
 from k2meta.sensitivity.cumulative import cumulative
 from k2meta.sensitivity.excess_significance import excess_significance
 from k2meta.sensitivity.fail_safe_n import fail_safe_n
 from k2meta.sensitivity.gosh import gosh
 from k2meta.sensitivity.influence import influence
 from k2meta.sensitivity.leave_one_out import leave_one_out
+from k2meta.sensitivity.moderation import moderation
 from k2meta.sensitivity.permutation_test import permutation_test
 from k2meta.sensitivity.pet_peese import pet_peese
 from k2meta.sensitivity.pustejovsky_rodgers import pustejovsky_rodgers
@@ -46,6 +48,8 @@ SENSITIVITY: Mapping[str, Callable[..., Any]] = {
     "fail_safe_n": fail_safe_n,
     "prior_strip": prior_strip,
     "model_averaging": model_averaging,
+    "conversions": conversions,
+    "moderation": moderation,
 }
 """Checks of effects and variances. ``peters`` and ``harbord`` take the counts of 2x2 tables, and are in
 ``SMALL_STUDY_TABLES``."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from k2meta.analysis import Analysis
+from k2meta.tables.conversions import conversions
 from k2meta.tables.data_queries import data_queries
 from k2meta.tables.effects import effects
 from k2meta.tables.influence import influence
 from k2meta.tables.leave_one_out import leave_one_out
 from k2meta.tables.left_out import left_out
+from k2meta.tables.meta_regression import meta_regression
 from k2meta.tables.model_averaging import model_averaging
 from k2meta.tables.pooled_results import pooled_results
 from k2meta.tables.prior_strip import prior_strip
@@ -26,6 +28,8 @@ TABLES: dict[str, Callable[[Sequence[Analysis], Sequence[Query]], TableData]] = 
     "small_study": small_study,
     "prior_strip": prior_strip,
     "model_averaging": model_averaging,
+    "conversions": conversions,
+    "meta_regression": meta_regression,
     "data_queries": data_queries,
 }
 """Every table by its id, which is also the name of its file."""

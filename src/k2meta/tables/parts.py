@@ -52,6 +52,12 @@ REPORTED: dict[str, str] = {
 MARKS: dict[str, str] = {"a": "read as an abstract only", "b": "secondary source", "c": "rests on an assumption"}
 """Footnote letters of an effect, with their legend."""
 
+IMPUTED = ("arms_correlation",)
+"""Routes on which a borrowed correlation gives the SD of change; a test holds them to those of the effects."""
+
+CONVERTED = ("change_medians", "follow_medians")
+"""Routes on which medians were converted to means."""
+
 
 @dataclass(frozen=True, slots=True)
 class People:
@@ -64,11 +70,16 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class WeightShares:
-    """Shares of the leading fit's weight, each between 0 and 1; they may overlap."""
+    """Shares of the leading fit's weight, each between 0 and 1; they may overlap.
+
+    ``imputed`` rests on a borrowed correlation, ``converted`` on medians; both are part of ``assumed``.
+    """
 
     abstracts: float
     secondary: float
     assumed: float
+    imputed: float
+    converted: float
 
 
 def derived(analysis: Analysis, name: str, value: float) -> float:
@@ -92,7 +103,7 @@ def weights(analysis: Analysis) -> tuple[float, ...]:
 
 
 def weight_shares(analysis: Analysis) -> WeightShares:
-    """Return how much of the weight comes from abstracts, secondary sources and assumptions."""
+    """Return how much of the weight comes from abstracts, secondary sources, assumptions and conversions."""
     pairs = tuple(zip(analysis.effects, weights(analysis), strict=True))
 
     def share(chosen: Iterable[bool]) -> float:
@@ -102,6 +113,8 @@ def weight_shares(analysis: Analysis) -> WeightShares:
         abstracts=share(e.source_tier == "primary_abstract" for e, _ in pairs),
         secondary=share(e.source_tier.startswith("secondary") for e, _ in pairs),
         assumed=share(e.assumed for e, _ in pairs),
+        imputed=share(e.route in IMPUTED for e, _ in pairs),
+        converted=share(e.route in CONVERTED for e, _ in pairs),
     )
 
 
@@ -274,5 +287,8 @@ def typeset(words: str) -> str:
 def significant(value: float, digits: int = 6) -> str:
     """Write a number to a number of significant digits, true minus sign, no trailing zeros."""
     if not math.isfinite(value):
+        return fixed(value, 0)
+    if 10**digits <= abs(value) < 1e5:
+        # Digits before the point are written out: 240, not 2.4e+02.
         return fixed(value, 0)
     return cited(value, f"{value:.{digits}g}".replace("-", MINUS))
