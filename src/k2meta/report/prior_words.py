@@ -98,12 +98,12 @@ def averaged_sentences(analysis: Analysis) -> tuple[str, ...]:
 
 def _probabilities(analysis: Analysis, found: Averaged) -> str:
     spec = analysis.spec
-    thing = "an association" if spec.source == "cohorts" else "an effect"
+    thing = "association" if spec.source == "cohorts" else "effect"
     mean = _weighed(found.prior_effect, found.effect, found.log_bf_effect)
     tau = _weighed(found.prior_heterogeneity, found.heterogeneity, found.log_bf_heterogeneity)
     return (
-        f"Averaged over models with and without {thing}, with and without heterogeneity, the probability of "
-        f"{_other_than(spec)} goes {mean}; that of {words.noun(spec)}s whose true {words.thing(spec)}s differ "
+        f"Averaged over models with and without an {thing}, with and without heterogeneity, the probability of "
+        f"{_other_than(spec)} goes {mean}; that of {words.noun(spec)}s whose true {thing}s differ "
         f"goes {tau}."
     )
 

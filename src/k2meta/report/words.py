@@ -84,8 +84,7 @@ def noun(spec: Spec) -> str:
     return "cohort" if spec.source == "cohorts" else "trial"
 
 
-def thing(spec: Spec) -> str:
-    """Name what was pooled: an effect, or in cohorts an association."""
+def _thing(spec: Spec) -> str:
     return "association" if spec.source == "cohorts" else "effect"
 
 
@@ -383,7 +382,7 @@ def prediction(analysis: Analysis) -> str:
     reach = limits(spec, lead.prediction.low, lead.prediction.high, decimals).replace(" to ", " and ")
     method = typeset(lead.prediction.method).replace(" mu", " the mean")
     sentence = (
-        f"The true {thing(spec)} in a new {noun(spec)} would fall between {reach} "
+        f"The true {_thing(spec)} in a new {noun(spec)} would fall between {reach} "
         f"({percent(lead.prediction.level)} prediction interval, {method})."
     )
     if analysis.k < 5:
@@ -414,7 +413,7 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
     return (
         f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
         f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
-        f"{name} that the average {thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
+        f"{name} that the average {_thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
         *(_beyond(analysis, fit, line) for line in spec.lines),
         "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
     )
