@@ -41,7 +41,7 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     """Return the columns in which two trials share an identifier, with the identifier in words."""
     shared = {}
     for column, words in (("registration", "registration"), ("doi", "DOI"), ("pmid", "PMID")):
-        same = _identifiers(here.get(column, "")) & _identifiers(there.get(column, ""))
+        same = identifiers(here.get(column, "")) & identifiers(there.get(column, ""))
         if same:
             shared[column] = f"{words} {', '.join(sorted(same))}"
     fingerprint = [
@@ -55,7 +55,7 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     return shared
 
 
-def _identifiers(text: str) -> set[str]:
+def identifiers(text: str) -> set[str]:
     """Return the registration numbers, DOIs or PMIDs in a cell in one spelling."""
     plain = re.sub(r"https?://(dx\.)?doi\.org/|doi:|pmid:?", " ", text.casefold())
     return {part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5}
