@@ -271,6 +271,22 @@ def test_three_standard_deviations_that_no_correlation_joins_are_an_error() -> N
     assert "(20.0² + 40.0² − 5.0²) / (2 × 20.0 × 40.0) = 1.23" in query.evidence
 
 
+def test_people_who_were_lost_may_explain_three_standard_deviations() -> None:
+    spread = {"baseline_sd_treat": "20.0", "follow_sd_treat": "40.0", "change_sd_treat": "5.0", "n_treat": "38"}
+    lost = [{"study_id": "Trial", "n_randomised_treat": "40"}]
+    (query,) = asked(result("jet_velocity", **spread), trials=lost)
+    assert (query.check, query.severity) == ("C09", "warn")
+    assert "not among the analysed" in query.evidence
+    kept = [{"study_id": "Trial", "n_randomised_treat": "38"}]
+    assert ids(asked(result("jet_velocity", **spread), trials=kept)) == ["C09 error"]
+
+
+def test_a_score_that_accumulates_may_correlate_almost_perfectly() -> None:
+    spread = {"baseline_sd_treat": "773", "follow_sd_treat": "790"}
+    assert "C09" not in {q.check for q in asked(result(**spread, change_sd_treat="90"))}
+    assert "C09" in {q.check for q in asked(result(**spread, change_sd_treat="18"))}
+
+
 TRIAL = {"study_id": "Trial", "n_randomised_treat": "40", "n_randomised_ctrl": "42", "n_randomised_total": "82"}
 
 

@@ -102,7 +102,7 @@ CHECKS: dict[str, Check] = {
             "Impossible pre-post correlation",
             "warn",
             impossible_correlation,
-            "the pre-post correlation implied by three SDs lies between 0 and 0.99, and never outside −1 to 1",
+            "the pre-post correlation that three SDs imply lies in 0 to 0.99 (a score: 0.999), never beyond ±1",
         ),
         Check(
             "C10",

@@ -58,7 +58,7 @@ def retracted(view: View, project: Project) -> tuple[Finding, ...]:
     return (Finding(columns, f"{view.study_id}: {words}", fix, worst),)
 
 
-def _keys(cells: Mapping[str, str]) -> set[str]:
+def _keys(cells: Mapping[str, str]) -> frozenset[str]:
     return identifiers(cells.get("doi", "")) | identifiers(cells.get("pmid", ""))
 
 

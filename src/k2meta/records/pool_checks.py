@@ -105,9 +105,9 @@ def _same_people(pool: Pool, a: Member, b: Member) -> str:
     return ""
 
 
-def _numbers(trial: Mapping[str, object], column: str) -> set[str]:
+def _numbers(trial: Mapping[str, object], column: str) -> frozenset[str]:
     value = trial.get(column)
-    return identifiers(value) if isinstance(value, str) else set()
+    return identifiers(value) if isinstance(value, str) else frozenset()
 
 
 def mixed_stages(pool: Pool) -> tuple[PoolFinding, ...]:
