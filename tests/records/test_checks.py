@@ -277,6 +277,8 @@ def test_people_who_were_lost_may_explain_three_standard_deviations() -> None:
     (query,) = asked(result("jet_velocity", **spread), trials=lost)
     assert (query.check, query.severity) == ("C09", "warn")
     assert "not among the analysed" in query.evidence
+    (noted,) = [query for query in asked(result(**spread), trials=lost) if query.check == "C09"]
+    assert noted.severity == "note"
     kept = [{"study_id": "Trial", "n_randomised_treat": "38"}]
     assert ids(asked(result("jet_velocity", **spread), trials=kept)) == ["C09 error"]
 

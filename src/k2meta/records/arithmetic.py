@@ -187,12 +187,12 @@ def impossible_correlation(view: View, project: Project) -> tuple[Finding, ...]:
             f"{brief(point)}; the printed digits allow {span(possible)}"
         )
         fix = "check whether the SD of the change is a standard error, or one of the SDs is misprinted"
+        severity: Severity | None = "error" if hard else None
         if hard and _lost_people(view, arm):
-            evidence += (
-                "; some of the randomised are not among the analysed, so the three SDs may be of other people"
-            )
-            hard = False
-        found.append(Finding(columns, evidence, fix, "error" if hard else None))
+            evidence += "; people were lost who are not among the analysed: the three SDs may be of other people"
+            # One lost person can carry the spread of a skewed score: that is no reason to ask.
+            severity = "note" if _accumulates(view) else "warn"
+        found.append(Finding(columns, evidence, fix, severity))
     return tuple(found)
 
 
@@ -202,7 +202,12 @@ def _highest_correlation(view: View) -> float:
     With baseline SDs of 500 to 800 Agatston units and SDs of the change near 100, r is 0.98 to 0.99 without any
     mistake; a standard error typed as the SD of the change takes it beyond 0.999 from about 20 people on.
     """
-    return 0.999 if view.outcome.get("value_kind") == "score" else 0.99
+    return 0.999 if _accumulates(view) else 0.99
+
+
+def _accumulates(view: View) -> bool:
+    """Whether the outcome is a score of what has accumulated, skewed and slow to change."""
+    return view.outcome.get("value_kind") == "score"
 
 
 def _lost_people(view: View, arm: str) -> bool:
