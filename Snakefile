@@ -11,17 +11,18 @@ rule all:
         "reports/provenance.json",
 
 
-# data/*.csv → validated records and data queries; every problem of every file at once
+# data/*.csv → validated records and data queries of rows and of pools; every problem of every file at once
 rule records:
     input:
         DATA,
         code("records"),
+        config="results/config.json",
     output:
         "results/records.json",
     log:
         "results/logs/records.log",
     shell:
-        "k2meta records . --out {output} 2>&1 | tee {log}"
+        "k2meta records . --config {input.config} --out {output} 2>&1 | tee {log}"
 
 
 # records → one yi, vi per trial and analysis, with the route; beside it what was left out and why

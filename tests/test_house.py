@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),
     "sensitivity": {"models"},
     "calibration": {"models"},
+    "challenge": {"records", "effects", "types", "config"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
     "tables": {"analysis", "types", "numbers", "config", "models.fit"},
     "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
@@ -35,6 +36,7 @@ NEVER = {
     "models": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "sensitivity": {"pathlib", "matplotlib", "snakemake"},
     "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
+    "challenge": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

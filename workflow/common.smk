@@ -52,6 +52,7 @@ def models(mcmc):
 
 # What a stage imports of the other stages; tests/test_house.py holds the arrows.
 IMPORTS = {
+    "records": ["effects", "models", "sensitivity"],
     "sensitivity": ["models"],
     "figures": ["models"],
     "report": ["models", "figures", "tables"],

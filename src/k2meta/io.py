@@ -34,7 +34,7 @@ from k2meta.analysis import (
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.trace import Number
-from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
+from k2meta.types import CheckNote, Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -56,6 +56,7 @@ class Records(msgspec.Struct, frozen=True):
     records: tuple[Record, ...]
     queries: tuple[Query, ...]
     columns: tuple[str, ...]
+    notes: tuple[CheckNote, ...] = ()
 
 
 # ---------------------------------------------------------------- text, JSON, YAML
@@ -130,8 +131,13 @@ def write_json(path: Path, value: Any) -> None:
 
     Numbers that JSON lacks are written as the strings ``"nan"``, ``"inf"`` and ``"-inf"``.
     """
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return the text that `write_json` writes."""
     plain = _spelled_out(msgspec.to_builtins(value))
-    write_text(path, json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _spelled_out(value: Any) -> Any:
@@ -296,7 +302,8 @@ def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
     tables: dict[str, Table] = {}
     found: list[Problem] = []
     dictionary: Any = {}
-    for name in ("trials", "extractions", "outcomes", "cohorts", "queries", "claims"):
+    optional = ("cohorts", "queries", "claims", "extractions_second", "retractions")
+    for name in ("trials", "extractions", "outcomes", *optional):
         path = folder / "data" / f"{name}.csv"
         if name in ("trials", "extractions", "outcomes") or path.exists():
             try:

@@ -63,7 +63,8 @@ class Query:
     """What a data check asks about one extraction (clinical-trial term "data query").
 
     ``recorded`` says whether ``data/queries.csv`` holds a line for it. An error-level query without a
-    line stops the build; with a line and status ``open`` it keeps its record out of every pool.
+    line stops the build; with a line and status ``open`` it keeps its record out of every pool (a query about
+    one pool: out of that pool). ``values`` holds the text of ``columns`` as printed.
     """
 
     query_id: str
@@ -81,6 +82,15 @@ class Query:
     recorded: bool = False
     reason: str = ""
     by: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNote:
+    """What a check looked at, or why it looked at nothing: silence must not read as a clean result."""
+
+    check: str
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Record:
 
     ``cells`` and ``trial`` hold every column of the two files, numbers parsed, empty cells ``None``.
     ``corrections`` maps a column to the value as printed, for cells changed through ``data/queries.csv``.
+    ``open_errors`` keep the record out of every pool, ``pool_errors`` (by analysis id) out of that pool.
     """
 
     extraction_id: str
@@ -101,6 +112,7 @@ class Record:
     trial: Mapping[str, Cell]
     corrections: Mapping[str, str] = field(default_factory=dict)
     open_errors: tuple[str, ...] = ()
+    pool_errors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def number(self, column: str) -> float | None:
         """Return the number in a column of the extraction, or ``None`` where it is not reported."""

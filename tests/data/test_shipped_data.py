@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from k2meta import io
-from k2meta.records import build_records
+from k2meta.commands.records import collect
+from k2meta.records import POOL_CHECKS, build_records
 from k2meta.types import Table
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,16 @@ def test_every_error_the_checks_find_has_a_decision_and_only_one_printed_result_
     assert errors["C02-Diederichsen2022-avc_agatston-1"] == "corrected"
     assert errors["C14-Ikari2016-bapwv-1"] == "accepted"
     assert [query.query_id for query in queries if not query.recorded] == []
+
+
+def test_the_pools_of_the_shipped_settings_raise_no_error_and_every_question_has_a_decision() -> None:
+    found = collect(ROOT, io.read_settings(ROOT / "config" / "config.yaml"))
+    asked = {query.query_id: query.status for query in found.queries if query.check in POOL_CHECKS}
+    assert asked == {"C22-Shea2009-cac_agatston-1-cac_agatston": "accepted"}
+    assert [record.extraction_id for record in found.records if record.pool_errors] == []
+    assert [note.said for note in found.notes if note.check == "C24"] == [
+        "Retractions: not checked (there is no data/retractions.csv)."
+    ]
 
 
 @pytest.mark.parametrize("name", ["extractions", "cohorts"])

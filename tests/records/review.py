@@ -23,6 +23,7 @@ SIZES = ("n_treat", "n_ctrl", "n_total")
 MEASURES = ["MD", "ROM", "RR", "OR", "HR", "SMD", "PERCENT", "BETA"]
 NUMBERS = (*ARM_CELLS, *ENDS, *DIFFERENCE, "percent_treat", "percent_ctrl", "p_value", "timepoint_months")
 WORDS = ("role", "units", "scale", "analysis_set", "diff_kind", "adjusted_for", "p_printed", "source_locator")
+WORDS += ("reported_result", "sign_note", "control_group")
 
 
 def strings(*names: str) -> dict[str, dict[str, Any]]:
@@ -63,6 +64,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "value_kind",
         "level_low",
         "level_high",
+        "integer",
     ),
     "queries": strings("query_id", "status", "column", "corrected_value", "reason", "by"),
 }
@@ -75,7 +77,11 @@ OUTCOMES = (
     ("dpucmgp", "pmol/L", "biomarker", "50", "5000"),
     ("jet_velocity", "m/s", "other", "", ""),
     ("events", "events", "events", "", ""),
+    ("falls", "falls", "other", "", ""),
 )
+WHOLE = ("falls",)
+"""Outcomes that count in whole numbers."""
+NOTICE = ("doi", "pmid", "notice", "date", "source", "snapshot")
 Row = Mapping[str, str]
 
 
@@ -115,21 +121,33 @@ def tables(
     trials: Iterable[Row] | None = None,
     queries: Iterable[Row] = (),
     cohorts: Iterable[Row] = (),
+    second: Iterable[Row] | None = None,
+    notices: Iterable[Row] | None = None,
 ) -> dict[str, Table]:
     """Return the tables of a review; a trial is added for every study unless trials are given."""
     rows = list(extractions)
     if trials is None:
         trials = [{"study_id": study} for study in dict.fromkeys(row["study_id"] for row in rows)]
     keys = ("outcome", "unit", "value_kind", "level_low", "level_high")
-    return {
+    whole = [{"integer": "yes" if row[0] in WHOLE else ""} for row in OUTCOMES]
+    found = {
         "trials": table("trials", trials),
         "extractions": table("extractions", rows),
         "cohorts": table("cohorts", cohorts),
         "outcomes": table(
-            "outcomes", [dict(zip(keys, row, strict=True)) | {"better": "lower"} for row in OUTCOMES]
+            "outcomes",
+            [
+                dict(zip(keys, row, strict=True)) | {"better": "lower"} | extra
+                for row, extra in zip(OUTCOMES, whole, strict=True)
+            ],
         ),
         "queries": table("queries", queries),
     }
+    for name, rows_of in (("extractions_second", second), ("retractions", notices)):
+        if rows_of is not None:
+            filled = tuple(rows_of)
+            found[name] = Table(f"data/{name}.csv", tuple(filled[0]) if filled else NOTICE, filled)
+    return found
 
 
 def build(*extractions: Row, **other: Any) -> RecordSet:

@@ -147,7 +147,9 @@ def test_rounded_arm_changes_with_their_p_are_silent(
         "n_treat": n1,
         "n_ctrl": n2,
     }
-    assert asked(result(**row)) == ()
+    # Two arms that print the same mean and SD are rare, not impossible: C23 asks, and rightly.
+    same = row["change_mean_treat"] == row["change_mean_ctrl"] and row["change_sd_treat"] == row["change_sd_ctrl"]
+    assert [query.check for query in asked(result(**row))] in ([[], ["C23"]] if same else [[]])
 
 
 def test_every_sign_slip_of_a_clear_effect_is_caught() -> None:
@@ -203,11 +205,26 @@ def test_two_routes_to_one_standard_error_agree() -> None:
     assert "SE = √(6² + 7²) = 9.22" in query.evidence
 
 
-def test_a_p_that_fits_another_coverage_says_so() -> None:
+def test_a_p_that_fits_another_coverage_is_a_question_about_the_limits() -> None:
     row = {"diff_estimate": "-20.0", "diff_ci_low": "-36.4", "diff_ci_high": "-3.6", "p_value": "0.045"}
-    (query,) = asked(result(diff_measure="MD", diff_ci_level="95", n_treat=200, n_ctrl=200, **row))
-    assert (query.check, query.severity) == ("C05", "warn")
-    assert "those of a 90% interval" in query.evidence
+    printed = result(diff_measure="MD", diff_ci_level="95", n_treat=200, n_ctrl=200, **row)
+    (query,) = asked(printed)
+    assert (query.check, query.severity, query.columns[0]) == ("C07", "warn", "diff_ci_level")
+    assert "a 95% interval has 1.96, a 90% interval 1.64" in query.evidence
+    assert asked({**printed, "diff_ci_level": "90"}) == ()
+
+
+def test_a_printed_standard_error_tells_the_coverage_of_the_limits() -> None:
+    row = {"diff_estimate": "-20.0", "diff_ci_low": "-45.8", "diff_ci_high": "5.8", "diff_se": "10.0"}
+    (query,) = asked(result(diff_measure="MD", n_treat=200, n_ctrl=200, **row))
+    assert query.check == "C07"
+    assert "99% interval 2.58" in query.evidence
+    assert asked(result(diff_measure="MD", **{**row, "diff_ci_low": "-39.6", "diff_ci_high": "-0.4"})) == ()
+
+
+def test_a_p_across_the_line_is_an_error_whatever_the_coverage() -> None:
+    row = {"diff_estimate": "-20.0", "diff_ci_low": "-36.4", "diff_ci_high": "-3.6", "p_value": "0.30"}
+    assert ids(asked(result(diff_measure="MD", n_treat=200, n_ctrl=200, **row))) == ["C05 error"]
 
 
 def test_a_trend_p_is_not_recomputed() -> None:
@@ -252,6 +269,24 @@ def test_three_standard_deviations_that_no_correlation_joins_are_an_error() -> N
     (query,) = asked(result("jet_velocity", **spread))
     assert (query.check, query.severity) == ("C09", "error")
     assert "(20.0² + 40.0² − 5.0²) / (2 × 20.0 × 40.0) = 1.23" in query.evidence
+
+
+def test_people_who_were_lost_may_explain_three_standard_deviations() -> None:
+    spread = {"baseline_sd_treat": "20.0", "follow_sd_treat": "40.0", "change_sd_treat": "5.0", "n_treat": "38"}
+    lost = [{"study_id": "Trial", "n_randomised_treat": "40"}]
+    (query,) = asked(result("jet_velocity", **spread), trials=lost)
+    assert (query.check, query.severity) == ("C09", "warn")
+    assert "not among the analysed" in query.evidence
+    (noted,) = [query for query in asked(result(**spread), trials=lost) if query.check == "C09"]
+    assert noted.severity == "note"
+    kept = [{"study_id": "Trial", "n_randomised_treat": "38"}]
+    assert ids(asked(result("jet_velocity", **spread), trials=kept)) == ["C09 error"]
+
+
+def test_a_score_that_accumulates_may_correlate_almost_perfectly() -> None:
+    spread = {"baseline_sd_treat": "773", "follow_sd_treat": "790"}
+    assert "C09" not in {q.check for q in asked(result(**spread, change_sd_treat="90"))}
+    assert "C09" in {q.check for q in asked(result(**spread, change_sd_treat="18"))}
 
 
 TRIAL = {"study_id": "Trial", "n_randomised_treat": "40", "n_randomised_ctrl": "42", "n_randomised_total": "82"}

@@ -157,7 +157,7 @@ def test_a_fall_of_14_2_percent_from_9_8_to_8_4_is_consistent() -> None:
 def test_a_percentage_entered_as_an_absolute_change_is_named() -> None:
     means = {"baseline_mean_treat": "9.8", "follow_mean_treat": "8.4", "change_mean_treat": "-14.2"}
     (query,) = asked(result("cfpwv", **means))
-    assert query.check == "C08"
+    assert (query.check, query.severity) == ("C28", "error")
     assert "which is the change in percent" in query.evidence
 
 

@@ -15,7 +15,7 @@ from k2meta.report import FigureAsset, ReviewMeta, overclaims, render_html
 from k2meta.report.html import SECTIONS
 from k2meta.report.svg import UnsafeDrawingError, compact, plain_shapes
 from k2meta.tables import build_tables
-from k2meta.types import Cell, Query
+from k2meta.types import Cell, CheckNote, Query
 from tests import samples
 
 ATTACK = "<script>alert(1)</script>"
@@ -375,3 +375,10 @@ def test_the_rows_of_a_figure_are_rounded_whether_they_come_as_numbers_or_as_tex
     drawn = FigureAsset("<svg/>", "Forest plot.", ("a", "b", "c"), ((-12.3456789, "-98.7654321", "Author 2019"),))
     text = Page(render([analysis], figures={(analysis.spec.id, "forest"): drawn})).text
     assert "−12.35 −98.77 Author 2019" in text
+
+
+def test_what_was_not_checked_is_said_and_never_reads_as_none() -> None:
+    said = "Retractions: not checked (there is no data/retractions.csv)."
+    html = render(check_notes=(CheckNote("C24", said),))
+    assert said in html
+    assert "Retractions: none" not in html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,6 +163,66 @@ def test_a_clean_project_exits_with_0_and_open_queries_with_1(project: Path, run
     done = run(project, "k2meta", "check", ".")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "C01-Bloch2002-cfpwv-1" in done.stdout
+
+
+def test_the_json_of_check_says_the_same_as_its_exit_code(project: Path, run: Run) -> None:
+    done = run(project, "k2meta", "check", ".", "--format", "json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["exit_code"], answer["status"]) == (0, 0, "clean")
+    assert any(note["said"].startswith("Retractions: not checked") for note in answer["notes"])
+    replace(ROWS, ",1.20,", ",about 1,")(project)
+    done = run(project, "k2meta", "check", ".", "--format", "json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["exit_code"], answer["status"]) == (2, 2, "unusable")
+    (problem,) = answer["problems"]
+    assert (problem["file"], problem["row"], problem["column"], problem["value"]) == (
+        "data/extractions.csv",
+        2,
+        "change_sd_treat",
+        "about 1",
+    )
+
+
+def test_check_prints_file_row_value_rule_numbers_and_fix_of_an_open_query(project: Path, run: Run) -> None:
+    replace(ROWS, "-0.20,-0.75,0.35", "-2.00,-0.75,0.35")(project)
+    (project / "data" / "queries.csv").write_text(
+        "query_id,status,column,corrected_value,reason,by\n"
+        "C01-Bloch2002-cfpwv-1,open,,,the full text was not read,a tester\n",
+        encoding="utf-8",
+    )
+    words = " ".join(run(project, "k2meta", "check", ".").stdout.split())
+    for part in (
+        "C01-Bloch2002-cfpwv-1 error file data/extractions.csv row 3",
+        "cells diff_estimate = -2.00, diff_ci_low = -0.75, diff_ci_high = 0.35",
+        "rule an estimate lies between the limits of its own interval",
+        "numbers −2.00 (−0.75 to 0.35): the estimate −2.00 lies below the lower limit −0.75",
+        "fix check the estimate and both limits against the source",
+        "so far the full text was not read",
+    ):
+        assert part in words, words
+
+
+def test_a_control_group_that_two_trials_share_stops_the_build_until_it_is_decided(
+    project: Path, run: Run
+) -> None:
+    trials = (project / TRIALS).read_text("utf-8").splitlines()
+    row = {"study_id": "Erlang2005", "label": "Erlang 2005", "year": "2005", "design_class": "rct"}
+    trials.append(",".join(row.get(column, "") for column in trials[0].split(",")))
+    (project / TRIALS).write_text("\n".join(trials) + "\n", encoding="utf-8")
+    rows = (project / ROWS).read_text("utf-8").splitlines()
+    rows.append(rows[1].replace("Arendt2001", "Erlang2005").replace("-0.30,1.20", "-0.10,1.40"))
+    (project / ROWS).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    message = run(project, "k2meta", "check", ".").stderr
+    assert "C16: no control group stands in two effects of one pool" in message
+    assert "C16-Erlang2005-cfpwv-1-stiffness,open,,,<why>,<who>" in message
+    (project / "data" / "queries.csv").write_text(
+        "query_id,status,column,corrected_value,reason,by\n"
+        "C16-Erlang2005-cfpwv-1-stiffness,open,,,to be read,a tester\n",
+        encoding="utf-8",
+    )
+    done = run(project, "k2meta", "check", ".", "--format", "json")
+    assert done.returncode == 1, done.stderr
+    assert [q["check"] for q in json.loads(done.stdout)["queries"] if q["status"] == "open"] == ["C16"]
 
 
 @pytest.mark.parametrize("stage", ["effects", "fits", "mcmc", "sensitivity", "figures", "tables", "report"])

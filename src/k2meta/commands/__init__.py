@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from k2meta.commands.challenge import challenge
 from k2meta.commands.check import check
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
-for tool in (check, new, trace):
+for tool in (check, new, trace, challenge):
     app.command(rich_help_panel="For people")(tool)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)

@@ -49,6 +49,7 @@ def report(
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+        check_notes=found.notes,
     )
     io.write_text(out, page)
     io.write_numbers(out.with_name("numbers.csv"), numbers(page))

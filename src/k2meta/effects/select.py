@@ -142,8 +142,9 @@ def _not_eligible(record: Record, spec: Spec) -> tuple[DropKind, str] | None:
         return ROLE_REASONS[role]
     if record.text("source_tier") == MACHINE_WRITTEN:
         return "not_poolable", "only a machine-written secondary page prints it; such rows never enter a pool"
-    if record.open_errors:
-        return "open_query", f"an open data query keeps it out: {', '.join(record.open_errors)}"
+    blocked = (*record.open_errors, *record.pool_errors.get(spec.id, ()))
+    if blocked:
+        return "open_query", f"an open data query keeps it out: {', '.join(blocked)}"
     return None
 
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from k2meta.records.build import RecordSet, build_records
-from k2meta.records.catalogue import CHECKS
+from k2meta.records.build import RecordSet, ask_rows, build_records, question_pools
+from k2meta.records.catalogue import CHECKS, POOL_CHECKS
+from k2meta.records.pool import Member, Pool, PoolCheck
 from k2meta.records.view import Check, Finding, Project, View
 
-__all__ = ["CHECKS", "Check", "Finding", "Project", "RecordSet", "View", "build_records"]
+__all__ = [
+    "CHECKS",
+    "POOL_CHECKS",
+    "Check",
+    "Finding",
+    "Member",
+    "Pool",
+    "PoolCheck",
+    "Project",
+    "RecordSet",
+    "View",
+    "ask_rows",
+    "build_records",
+    "question_pools",
+]

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from k2meta.records.catalogue import CHECKS
+from k2meta.records.catalogue import CHECKS, POOL_CHECKS
 from k2meta.records.cells import Fault, nearest
 from k2meta.records.decisions import RULE, Decision, read_decisions
+from k2meta.records.double_entry import double_entry_note
+from k2meta.records.notices import by_identifier, retraction_note
+from k2meta.records.pool import Pool, PoolsOf, Weigh, ask_pools
 from k2meta.records.schema import Field, Schema, parse_cell
 from k2meta.records.validate import validate
 from k2meta.records.view import Check, Finding, Project, View
-from k2meta.types import Cell, Outcome, Problem, ProjectError, Query, Record, Table
+from k2meta.records.whole_numbers import is_whole
+from k2meta.types import Cell, CheckNote, Outcome, Problem, ProjectError, Query, Record, Table
 
 _Key = tuple[str, str, str, str]
 _TABLES = ("trials", "extractions", "cohorts")
+_SECOND = "extractions_second"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
-    """Validated extractions in file order (cohorts last), queries by file, row and check, trials, outcomes."""
+    """Validated extractions in file order (cohorts last), queries by file, row and check, trials, outcomes.
+
+    ``notes`` say what the checks that need more than the tables looked at; ``decisions`` are the lines of
+    queries.csv about whole pools, answered by `k2meta.records.question_pools`.
+    """
 
     records: tuple[Record, ...]
     queries: tuple[Query, ...]
     trials: tuple[dict[str, Cell], ...]
     outcomes: tuple[Outcome, ...]
+    notes: tuple[CheckNote, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,74 @@ def build_records(tables: Mapping[str, Table], dictionary: Mapping[str, Any]) ->
         queries=queries,
         trials=tuple(_parsed(view.cells, schemas["trials"]) for view in corrected.rows("trials")),
         outcomes=tuple(_outcome(row) for row in tables["outcomes"].rows),
+        notes=_notes(tables, corrected),
+        decisions=tuple(decision for decision in decisions.values() if _about_a_pool(decision)),
+    )
+
+
+def question_pools(found: RecordSet, pools_of: PoolsOf, weigh: Weigh) -> RecordSet:
+    """Ask the checks of whole pools, join their decisions, and keep out of a pool what an open error is about.
+
+    Parameters
+    ----------
+    found : RecordSet
+        What `build_records` returned.
+    pools_of : callable
+        From records to one `Pool` per analysis; called again whenever an open error changed a pool.
+    weigh : callable
+        Returns a pool with the weights and residuals of its members.
+
+    Raises
+    ------
+    ProjectError
+        Error-level findings without a decision, and decisions that answer nothing.
+    """
+    others = frozenset(q.study_id for q in found.queries if q.check == "C15" and q.status == "false_alarm")
+
+    def pools(records: Sequence[Record]) -> list[Pool]:
+        return [replace(pool, apart=others) for pool in pools_of(records)]
+
+    answer = ask_pools(found.records, found.decisions, POOL_CHECKS, pools, weigh)
+    if answer.problems:
+        raise ProjectError(tuple(sorted(answer.problems, key=_place)))
+    queries = sorted((*found.queries, *answer.queries), key=_order)
+    return replace(found, queries=tuple(queries), records=answer.records)
+
+
+def _order(query: Query) -> tuple[str, int, str, str]:
+    return (query.file, query.row, query.check, query.query_id)
+
+
+def ask_rows(tables: Mapping[str, Table], dictionary: Mapping[str, Any]) -> tuple[Query, ...]:
+    """Return what the row checks ask about tables as printed, decisions left aside.
+
+    Raises
+    ------
+    ProjectError
+        With every cell the dictionary does not allow and every broken reference.
+    """
+    schemas, problems = validate(tables, dictionary)
+    if problems:
+        raise ProjectError(tuple(sorted(problems, key=_place)))
+    fired = _run(_project(tables, schemas, ()))
+    return _queries(fired, fired, {})
+
+
+def _about_a_pool(decision: Decision) -> bool:
+    return decision.query_id.split("-", 1)[0] in POOL_CHECKS
+
+
+def _notes(tables: Mapping[str, Table], project: Project) -> tuple[CheckNote, ...]:
+    """Say what the checks looked at that need more than the tables of results."""
+    whole = sum(is_whole(view) for view in project.extractions)
+    grim = "GRIM: not applicable (no outcome counts whole numbers; scores, volumes and speeds are continuous)."
+    if whole:
+        grim = f"GRIM: {whole} of {len(project.extractions)} extractions are of outcomes in whole numbers."
+    looked_up = [*project.trials, *project.cohorts]
+    return (
+        CheckNote("C12", grim),
+        CheckNote("C24", retraction_note(tables.get("retractions"), looked_up)),
+        CheckNote("C25", double_entry_note(tables.get("extractions_second"), project)),
     )
 
 
@@ -97,12 +176,12 @@ def _place(problem: Problem) -> tuple[str, int, str]:
 def _project(tables: Mapping[str, Table], schemas: Mapping[str, Schema], problems: Iterable[Problem]) -> Project:
     """Join every row to its trial, its outcome and the row that lends its arm sizes."""
     bad = {(problem.file, problem.row, problem.column) for problem in problems}
-    rows = {name: _texts(tables.get(name), schemas.get(name), bad) for name in (*_TABLES, "outcomes")}
+    rows = {name: _texts(tables.get(name), schemas.get(name), bad) for name in (*_TABLES, _SECOND, "outcomes")}
     trials = {row.get("study_id", ""): row for row in rows["trials"]}
     outcomes = {row.get("outcome", ""): row for row in rows["outcomes"]}
     lenders = {row.get("extraction_id", ""): row for row in rows["extractions"]}
     views: dict[str, tuple[View, ...]] = {}
-    for name in _TABLES:
+    for name in (*_TABLES, _SECOND):
         table = tables.get(name)
         views[name] = tuple(
             View(
@@ -112,13 +191,14 @@ def _project(tables: Mapping[str, Table], schemas: Mapping[str, Schema], problem
                 id=row.get("study_id" if name == "trials" else "extraction_id", ""),
                 study_id=row.get("study_id", ""),
                 cells=row,
-                trial=row if name != "extractions" else trials.get(row.get("study_id", ""), {}),
+                trial=row if name in ("trials", "cohorts") else trials.get(row.get("study_id", ""), {}),
                 outcome=outcomes.get(row.get("outcome", ""), {}),
                 lender=lenders.get(row.get("n_source", ""), {}) if name == "extractions" else {},
             )
             for number, row in enumerate(rows[name], start=2)
         )
-    return Project(**views)
+    second = views.pop(_SECOND)
+    return Project(**views, second=second, notices=by_identifier(tables.get("retractions")))
 
 
 def _texts(
@@ -194,7 +274,8 @@ def _apply(project: Project, corrections: Mapping[tuple[str, str], Mapping[str, 
         lender = mended("extractions", old.lender.get("extraction_id", ""), old.lender)
         return replace(old, cells=cells, trial=trial, lender=lender)
 
-    return Project(**{table: tuple(view(old) for old in project.rows(table)) for table in _TABLES})
+    trials, extractions, cohorts = (tuple(view(old) for old in project.rows(table)) for table in _TABLES)
+    return replace(project, trials=trials, extractions=extractions, cohorts=cohorts)
 
 
 def _unanswered(first: list[_Fired], second: list[_Fired], decisions: Mapping[str, Decision]) -> Iterable[Problem]:
@@ -226,7 +307,7 @@ def _pointless(first: list[_Fired], second: list[_Fired], decisions: Mapping[str
     """Name decisions that answer no finding: a stale line would hide the next one."""
     ids = {item.query_id for item in _all(first, second)}
     for decision in decisions.values():
-        if decision.query_id not in ids:
+        if decision.query_id not in ids and not _about_a_pool(decision):
             what = f'there is no such finding as "{decision.query_id}"{nearest(decision.query_id, sorted(ids))}'
             fix = "remove the line, or correct its query_id"
             yield Problem(decision.file, what, fix, decision.row, "query_id", decision.query_id, RULE)
@@ -236,7 +317,7 @@ def _queries(first: list[_Fired], second: list[_Fired], decisions: Mapping[str, 
     """Return every finding as a query with its decision, by file, row and check."""
     still = {item.key for item in second}
     queries = [_query(item, decisions.get(item.query_id), item.key in still) for item in _all(first, second)]
-    return tuple(sorted(queries, key=lambda query: (query.file, query.row, query.check, query.query_id)))
+    return tuple(sorted(queries, key=_order))
 
 
 def _query(item: _Fired, decision: Decision | None, still_fires: bool) -> Query:
@@ -254,6 +335,7 @@ def _query(item: _Fired, decision: Decision | None, still_fires: bool) -> Query:
         evidence=finding.evidence,
         rule=item.check.rule,
         fix=finding.fix,
+        values=tuple(view.text(column) for column in finding.columns),
     )
     if decision is not None:
         return replace(query, status=decision.status, recorded=True, reason=decision.reason, by=decision.by)

@@ -9,12 +9,28 @@ from k2meta.records.arithmetic import (
     p_disagrees,
     standard_errors_disagree,
 )
+from k2meta.records.copied import copied_numbers
 from k2meta.records.counts import impossible_events, participants_do_not_add_up
+from k2meta.records.coverage import other_coverage
+from k2meta.records.direction import direction_unclear
+from k2meta.records.double_entry import extractors_disagree
 from k2meta.records.estimate import impossible_ratio_or_limits, off_centre, outside_own_interval
 from k2meta.records.identity import conflicts_with_primary, number_without_source, trial_counted_twice
+from k2meta.records.notices import retracted
+from k2meta.records.pool import PoolCheck
+from k2meta.records.pool_checks import (
+    design_ignored,
+    leverage,
+    mixed_stages,
+    several_effects,
+    shared_control,
+    two_time_points,
+)
+from k2meta.records.scales import scale_conflict
 from k2meta.records.spread import impossible_or_skewed_spread, only_medians, sd_may_be_se
 from k2meta.records.units import implausible_unit_or_level
 from k2meta.records.view import Check
+from k2meta.records.whole_numbers import impossible_mean_or_sd
 
 _RESULTS = ("extractions", "cohorts")
 
@@ -67,6 +83,14 @@ CHECKS: dict[str, Check] = {
             "an SD is not 2.5 times below the median of the other studies and closer to it times √n",
         ),
         Check(
+            "C07",
+            "Limits of another coverage",
+            "warn",
+            other_coverage,
+            "half an interval is the critical value of its stated coverage times the standard error",
+            _RESULTS,
+        ),
+        Check(
             "C08",
             "Change does not follow from the means",
             "warn",
@@ -78,7 +102,7 @@ CHECKS: dict[str, Check] = {
             "Impossible pre-post correlation",
             "warn",
             impossible_correlation,
-            "the pre-post correlation implied by three SDs lies between 0 and 0.99, and never outside −1 to 1",
+            "the pre-post correlation that three SDs imply lies in 0 to 0.99 (a score: 0.999), never beyond ±1",
         ),
         Check(
             "C10",
@@ -94,6 +118,13 @@ CHECKS: dict[str, Check] = {
             "error",
             impossible_events,
             "events do not exceed people, and a percentage is a whole count to its printed digits",
+        ),
+        Check(
+            "C12",
+            "Impossible mean or SD of whole numbers",
+            "warn",
+            impossible_mean_or_sd,
+            "n whole numbers can have the printed mean (GRIM) and SD (GRIMMER)",
         ),
         Check(
             "C13",
@@ -118,6 +149,37 @@ CHECKS: dict[str, Check] = {
             ("trials",),
         ),
         Check(
+            "C19",
+            "Direction unclear",
+            "error",
+            direction_unclear,
+            "every outcome says which way is better, and a sign against the words of the source has a sign_note",
+        ),
+        Check(
+            "C23",
+            "Copied numbers",
+            "warn",
+            copied_numbers,
+            "two arms, or arms of two studies, do not print the same mean and SD beyond chance",
+            ("trials", "extractions"),
+        ),
+        Check(
+            "C24",
+            "Retracted or under concern",
+            "error",
+            retracted,
+            "no retraction or expression of concern about the paper stands in data/retractions.csv",
+            ("trials", "cohorts"),
+        ),
+        Check(
+            "C25",
+            "Extractors differ",
+            "query",
+            extractors_disagree,
+            "a second extractor typed the same cells",
+            ("extractions", "extractions_second"),
+        ),
+        Check(
             "C26",
             "Number without a source",
             "warn",
@@ -131,6 +193,13 @@ CHECKS: dict[str, Check] = {
             "query",
             conflicts_with_primary,
             "a secondary source prints the same numbers as the primary one, within rounding",
+        ),
+        Check(
+            "C28",
+            "Scales do not go together",
+            "error",
+            scale_conflict,
+            "percent, logarithm and a rate per year are not mixed with absolute, raw and whole follow-up",
         ),
         Check(
             "C29",
@@ -150,3 +219,53 @@ CHECKS: dict[str, Check] = {
     )
 }
 """Adding a check is one function, one entry here and one test."""
+
+POOL_CHECKS: dict[str, PoolCheck] = {
+    check.id: check
+    for check in (
+        PoolCheck(
+            "C16",
+            "Shared control counted twice",
+            "error",
+            shared_control,
+            "no control group stands in two effects of one pool, unless it is split",
+        ),
+        PoolCheck(
+            "C17",
+            "Change and final values mixed",
+            "error",
+            mixed_stages,
+            "a pool of SMDs standardises all effects by SDs of changes or all by SDs of final values",
+        ),
+        PoolCheck(
+            "C18",
+            "Two time points of one study",
+            "error",
+            two_time_points,
+            "one study gives one time point to a pool",
+        ),
+        PoolCheck(
+            "C20",
+            "Design ignored",
+            "error",
+            design_ignored,
+            "a crossover or cluster trial is not pooled with the standard error of two independent arms",
+        ),
+        PoolCheck(
+            "C21",
+            "Several effects of one study",
+            "error",
+            several_effects,
+            "one study gives one effect to a pool without a dependence model",
+        ),
+        PoolCheck(
+            "C22",
+            "One study leads the pool",
+            "warn",
+            leverage,
+            "no study has more than half the weight, lies three standard errors off or is 10⁷ times as precise",
+            after=True,
+        ),
+    )
+}
+"""Checks of a whole pool: one function, one entry here and one test."""

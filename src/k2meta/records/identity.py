@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from k2meta.records.printed import read_printed
 from k2meta.records.view import Finding, Project, View
@@ -41,7 +42,7 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     """Return the columns in which two trials share an identifier, with the identifier in words."""
     shared = {}
     for column, words in (("registration", "registration"), ("doi", "DOI"), ("pmid", "PMID")):
-        same = _identifiers(here.get(column, "")) & _identifiers(there.get(column, ""))
+        same = identifiers(here.get(column, "")) & identifiers(there.get(column, ""))
         if same:
             shared[column] = f"{words} {', '.join(sorted(same))}"
     fingerprint = [
@@ -55,10 +56,11 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     return shared
 
 
-def _identifiers(text: str) -> set[str]:
+@lru_cache(maxsize=16384)  # every trial is compared with every other one
+def identifiers(text: str) -> frozenset[str]:
     """Return the registration numbers, DOIs or PMIDs in a cell in one spelling."""
     plain = re.sub(r"https?://(dx\.)?doi\.org/|doi:|pmid:?", " ", text.casefold())
-    return {part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5}
+    return frozenset(part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5)
 
 
 def _randomised(trial: Mapping[str, str]) -> float | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 """What counts as a number in a cell: ASCII digits, a decimal point, an optional exponent."""
@@ -120,6 +121,7 @@ class Printed:
         return str(self)[1:] if self.text.startswith("-") else MINUS + str(self).removeprefix("+")
 
 
+@lru_cache(maxsize=65536)  # the checks read one cell many times
 def read_printed(text: str) -> Printed | None:
     """Read a printed number with its precision; ``None`` where the text is not a finite number.
 

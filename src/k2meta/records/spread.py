@@ -88,6 +88,8 @@ def _second_opinion(view: View, stage: str) -> tuple[str, str]:
         words += f", printed p = {p}"
         if fits_se and not fits_sd:
             return "se", words + ": they are standard errors"
+        if fits_sd and fits_se:
+            return "", words  # a p near 1 fits both: it says nothing about the spread
         sd_gap, se_gap = (abs(_z(p.value) - _z(c.p_points()[0])) for c in (as_sd, as_se))
         return ("sd", "") if fits_sd or sd_gap < se_gap else ("", words)
     stated = next((c for c in contrasts(view) if c.route in ("se", "ci")), None)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from k2meta.records.cells import Fault, nearest
+from k2meta.records.double_entry import second_schema
+from k2meta.records.notices import SCHEMA as RETRACTIONS
 from k2meta.records.schema import Field, ForeignKey, Schema, parse_cell, read_schemas
 from k2meta.types import Problem, Table
 
@@ -51,6 +53,11 @@ def validate(
         if name not in tables:
             what = f"the table {name} is missing"
             problems.append(Problem(f"data/{name}.csv", what, f"add data/{name}.csv", rule="required file"))
+    if schemas:
+        # Files a review may add without a line in its dictionary.
+        schemas.setdefault("retractions", RETRACTIONS)
+        if "extractions" in schemas:
+            schemas.setdefault("extractions_second", second_schema(schemas["extractions"]))
     for name, table in tables.items():
         if name not in schemas and not schemas:
             continue

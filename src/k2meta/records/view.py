@@ -87,15 +87,26 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """All rows of a review, for checks that compare rows."""
+    """All rows of a review, for checks that compare rows.
+
+    ``second`` holds the rows of a second extractor, ``notices`` the rows of a retraction snapshot by DOI and PMID
+    (``k2meta.records.notices``).
+    """
 
     trials: tuple[View, ...] = ()
     extractions: tuple[View, ...] = ()
     cohorts: tuple[View, ...] = ()
+    second: tuple[View, ...] = ()
+    notices: Mapping[str, tuple[Mapping[str, str], ...]] = field(default_factory=dict)
 
     def rows(self, table: str) -> tuple[View, ...]:
         """Return the rows of one table."""
-        return {"trials": self.trials, "extractions": self.extractions, "cohorts": self.cohorts}[table]
+        return {
+            "trials": self.trials,
+            "extractions": self.extractions,
+            "cohorts": self.cohorts,
+            "extractions_second": self.second,
+        }[table]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from k2meta.report.types import FigureAsset, ReviewMeta
 from k2meta.tables import TableData
 from k2meta.tables.parts import MARKS, link, text, typeset
 from k2meta.trace import Number, chain, numbers
-from k2meta.types import Cell, Query
+from k2meta.types import Cell, CheckNote, Query
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,6 +56,7 @@ def render_html(
     strips: Mapping[str, str] | None = None,
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
+    check_notes: Sequence[CheckNote] = (),
 ) -> str:
     """Render the whole report.
 
@@ -76,6 +77,8 @@ def render_html(
         Analysis id to the failures of the sampler's diagnostics gate, empty where it passed.
     outcomes : mapping, optional
         Outcome id to the label people read.
+    check_notes : sequence of CheckNote, optional
+        What the data checks looked at or could not look at.
 
     Returns
     -------
@@ -102,6 +105,7 @@ def render_html(
         "decided_queries": query_notes([q for q in queries if q.status != "open"]),
         "beside": BESIDE,
         "counts": _counts(queries),
+        "check_notes": tuple(note.said for note in check_notes),
         "read_as": read_as(analyses),
         "surrogates": tuple(dict.fromkeys(a.spec.caveat for a in analyses if a.spec.caveat)),
         "models": fitted_models(analyses),
