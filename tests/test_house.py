@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),
     "sensitivity": {"models"},
     "calibration": {"models"},
+    "intake": {"types", "records", "effects"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
     "tables": {"analysis", "types", "numbers", "config", "models.fit"},
     "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit"},
@@ -34,6 +35,7 @@ NEVER = {
     "models": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "sensitivity": {"pathlib", "matplotlib", "snakemake"},
     "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
+    "intake": {"matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

@@ -102,6 +102,36 @@ def write_bytes(path: Path, raw: bytes) -> None:
         raise
 
 
+def read_raw(path: Path) -> bytes:
+    """Return the bytes of a file that somebody named."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _fail(path.name, "the file is missing", "check the name and the folder") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise _fail(path.name, f"cannot be read: {error.strerror}", "name a file that can be read") from None
+
+
+def write_together(folder: Path, files: Mapping[str, bytes], *, replace: bool = False) -> None:
+    """Write several files into a folder: all are on disk under other names before the first takes its place.
+
+    Raises
+    ------
+    ProjectError
+        Files that exist already, all of them named, unless they may be replaced.
+    """
+    taken = [name for name in files if (folder / name).exists()]
+    if taken and not replace:
+        fix = "choose another folder, or add --replace"
+        raise ProjectError(tuple(Problem(name, "exists already and is not overwritten", fix) for name in taken))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming.") as waiting:
+        for name, raw in files.items():
+            write_bytes(Path(waiting) / name, raw)
+        for name in files:
+            (Path(waiting) / name).replace(folder / name)
+
+
 def read_json(path: Path, file: str | None = None) -> Any:
     """Return parsed JSON; a syntax error is a `ProjectError` with its line."""
     name = file or path.name
@@ -109,6 +139,10 @@ def read_json(path: Path, file: str | None = None) -> Any:
         return json.loads(read_text(path, name))
     except json.JSONDecodeError as error:
         raise _fail(name, f"is not JSON: {error.msg}", "mend the syntax at this line", row=error.lineno) from None
+    except (RecursionError, ValueError):
+        raise _fail(
+            name, "is nested too deeply, or holds a number too long", "write it as data, not as code"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,6 +10,7 @@ from k2meta.commands.check import check
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
+from k2meta.commands.intake import export_project, import_files
 from k2meta.commands.mcmc import mcmc
 from k2meta.commands.provenance import provenance
 from k2meta.commands.records import records
@@ -28,6 +29,8 @@ app = typer.Typer(
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
 app.command(rich_help_panel="For people")(check)
+app.command("import", rich_help_panel="For people")(import_files)
+app.command("export", rich_help_panel="For people")(export_project)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 
