@@ -112,8 +112,12 @@ def read_raw(path: Path) -> bytes:
         raise _fail(path.name, f"cannot be read: {error.strerror}", "name a file that can be read") from None
 
 
-def write_together(folder: Path, files: Mapping[str, bytes], *, replace: bool = False) -> None:
+def write_together(
+    folder: Path, files: Mapping[str, bytes], *, replace: bool = False, beside: Mapping[str, bytes] | None = None
+) -> None:
     """Write several files into a folder: all are on disk under other names before the first takes its place.
+
+    Files ``beside`` them (a log that grows) may always take the place of an older one.
 
     Raises
     ------
@@ -126,9 +130,9 @@ def write_together(folder: Path, files: Mapping[str, bytes], *, replace: bool = 
         raise ProjectError(tuple(Problem(name, "exists already and is not overwritten", fix) for name in taken))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming.") as waiting:
-        for name, raw in files.items():
+        for name, raw in {**files, **(beside or {})}.items():
             write_bytes(Path(waiting) / name, raw)
-        for name in files:
+        for name in (*files, *(beside or {})):
             (Path(waiting) / name).replace(folder / name)
 
 

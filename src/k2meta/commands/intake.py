@@ -71,10 +71,11 @@ def import_files(
         trials=_known_trials(data),
     )
     found = IMPORTERS[format]([Source(path.name, io.read_raw(path)) for path in files], options)
-    out = {**found.files, LOG: log_file(found.decisions)}
+    out = {**found.files, LOG: _log(data, log_file(found.decisions), fresh="trials.csv" in found.files)}
     if "datapackage.json" not in out and not (data / "datapackage.json").exists():
         out["datapackage.json"] = dictionary()
-    io.write_together(data, out, replace=replace)
+    kept = {name: raw for name, raw in out.items() if name == LOG}
+    io.write_together(data, {name: raw for name, raw in out.items() if name != LOG}, replace=replace, beside=kept)
     _tell(found, sorted(out))
     raise typer.Exit(1 if found.queries else 0)
 
@@ -92,6 +93,14 @@ def _not_one_character(separator: str) -> list[Problem]:
     if len(separator) == 1 and separator not in '"\r\n' and separator.isascii():
         return []
     return [Problem("--separator", f"{separator!r} is not one character", "use ',' or ';' or $'\\t'")]
+
+
+def _log(data: Path, log: bytes, *, fresh: bool) -> bytes:
+    """Return the log to write: an import beside an earlier one adds to its log, one in its place starts anew."""
+    path = data / LOG
+    if not path.exists() or (fresh and (data / "trials.csv").exists()):
+        return log
+    return io.read_raw(path) + log.partition(b"\n")[2]
 
 
 def _known_trials(data: Path) -> dict[str, str]:

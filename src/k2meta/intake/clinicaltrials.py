@@ -204,7 +204,7 @@ def _values(
     """Write the values of both arms."""
     values = {_words(m, "groupId"): m for c in _items(one, "categories") for m in _items(c, "measurements")}
     kind, spread = _bare(_words(measure, "paramType")), _bare(_words(measure, "dispersionType"))
-    writer = _writer(kind, spread, _stage(place, measure, draft))
+    writer = _writer(kind, spread, _stage(measure, draft))
     for side, group in arms.items():
         count = _denominator(measure, one, group)
         size = place.cell(f"{path}.denoms[{group}]", count)
@@ -223,11 +223,11 @@ def _values(
         draft.put("named", row, "role", "text_only", place.cell("paramType", kind), "no poolable number is held")
 
 
-def _stage(place: _Place, measure: Json, draft: Draft) -> str:
-    """Return the stage: the option, or what the title says."""
-    if draft.options.stage:
-        return draft.options.stage
-    return "change" if re.search(r"\bchange\b", _words(measure, "title"), re.I) else "follow"
+def _stage(measure: Json, draft: Draft) -> str:
+    """Return the stage: what the title says, or the option; a value at a time frame is one at follow-up."""
+    if re.search(r"\bchange from baseline\b", _words(measure, "title"), re.I):
+        return "change"
+    return draft.options.stage or "follow"
 
 
 def _writer(kind: str, spread: str, stage: str) -> dict[str, str]:

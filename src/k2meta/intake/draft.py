@@ -285,11 +285,11 @@ class Draft:
             self.problems.append(read.problem(f'"{read.text}" is a bound, not a number', fix))
 
     def stage(self, read: Read, words: str = "") -> str:
-        """Return ``follow`` or ``change`` for arm means: the option, or words that say so; else a problem."""
+        """Return ``follow`` or ``change`` for arm means: words that say so, or the option; else a problem."""
+        if re.search(r"\bchange from baseline\b", words, re.I):
+            return "change"
         if self.options.stage:
             return self.options.stage
-        if re.search(r"\bchange\b", words, re.I):
-            return "change"
         what = "the file does not say whether arm means are values at follow-up or changes from baseline"
         problem = Problem(read.file, what, "add --stage follow or --stage change")
         if problem not in self.problems:

@@ -22,7 +22,7 @@ def export(project: Project) -> dict[str, bytes]:
     """Return ``{analysis}.csv`` for each analysis with an effect, ``headline.csv`` and ``rederive.R``.
 
     ``yi`` is treatment minus control (the logarithm of a ratio) and ``vi`` its sampling variance, unrounded.
-    Arms stand beside them, as printed, where the effect was derived from means with SDs or from counts.
+    Arms stand beside them where the effect follows from printed means with SDs, or from counts, and nothing else.
     """
     out = {}
     rows: list[Sequence[object]] = []

@@ -14,33 +14,51 @@ Cells = Mapping[str, str]
 SIDES = {"treat": "Treatment", "ctrl": "Control"}
 RATIOS = ("RR", "OR", "HR", "ROM")
 CONTRASTS = ("MD", "SMD", *RATIOS)
+OF_A_CONTRAST = ("diff_estimate", "diff_ci_low", "diff_ci_high", "diff_ci_level", "diff_se", "p_value")
 
 
 def export(project: Project) -> dict[str, bytes]:
     """Return the CSV files; results are the ``main`` rows, as printed, under the label of their trial.
 
-    Arms are called ``Treatment`` and ``Control``. The footnote of a result is its ``extraction_id``.
+    Arms are called ``Treatment`` and ``Control``. The footnote of a result is its ``extraction_id``. ``notes.csv``
+    lists what is not among them, and the rows whose printed numbers a data query has doubted.
     """
     trials = {row["study_id"]: row for row in project.tables["trials"].rows}
     outcomes = {row["outcome"]: row for row in project.tables["outcomes"].rows}
     names = _unique_labels(project.tables["trials"])
     results: list[dict[str, str]] = []
-    left: list[list[str]] = []
+    notes: list[list[str]] = []
+    doubts = _doubts(project)
     used: dict[str, None] = {}
     for row in project.tables["extractions"].rows:
         lines, why = _result(row, names[row["study_id"]], outcomes[row["outcome"]])
         results += lines
         if lines:
             used[row["study_id"]] = None
-        if why:
-            left.append([row["extraction_id"], why])
+        said = [why, *(doubts.get(row["extraction_id"], ()) if lines else ())]
+        notes += [[row["extraction_id"], one] for one in said if one]
     arms = [[names[study], arm, _about(trials[study], side), arm] for study in used for side, arm in SIDES.items()]
     return {
         "study-information.csv": to_csv(INFORMATION, [[names[one], trials[one].get("year", "")] for one in used]),
         "study-arms.csv": to_csv(ARMS, arms),
         "study-results.csv": to_csv(RESULTS, [[line.get(name, "") for name in RESULTS] for line in results]),
-        "left-out.csv": to_csv(("extraction_id", "why"), left),
+        "notes.csv": to_csv(("extraction_id", "note"), notes),
     }
+
+
+def _doubts(project: Project) -> dict[str, list[str]]:
+    """Return the decisions of ``queries.csv`` by the result they are about: printed numbers are exported."""
+    found: dict[str, list[str]] = {}
+    rows = project.tables["queries"].rows if "queries" in project.tables else ()
+    for row in project.tables["extractions"].rows:
+        name = row["extraction_id"]
+        for query in rows:
+            about = query["query_id"].partition("-")[2]
+            if about == name or about.startswith(f"{name}-"):
+                value = f": {query['column']} = {query['corrected_value']}" if query["column"] else ""
+                said = f"exported as printed; data/queries.csv has {query['query_id']} ({query['status']}{value})"
+                found.setdefault(name, []).append(said)
+    return found
 
 
 def _unique_labels(trials: Table) -> dict[str, str]:
@@ -64,13 +82,15 @@ def _result(row: Cells, study: str, outcome: Cells) -> tuple[list[dict[str, str]
     name = (outcome["label"] or outcome["outcome"]) + (CHANGE if stage == "change" else "")
     head = {"Study": study, "Outcome": name, "Footnotes": f"extraction_id {row['extraction_id']}"}
     lines = [line for side in SIDES for line in _arm(row, side, stage, head)]
-    if row.get("diff_estimate") and row.get("diff_measure") in CONTRASTS:
+    contrast = bool(row.get("diff_estimate")) and row.get("diff_measure") in CONTRASTS
+    if contrast:
         lines.append(_contrast(row, head))
     if not lines:
         return [], "no arm values and no difference that the format holds"
     lost = [
         column for column in row if row[column] and column.endswith(("_treat", "_ctrl")) and _lost(column, stage)
     ]
+    lost += [column for column in OF_A_CONTRAST if row.get(column) and not contrast]
     return lines, f"not held: {', '.join(lost)}" if lost else ""
 
 

@@ -41,7 +41,7 @@ _LEADING_MINUS = re.compile(f"^[{MINUS}](?=[0-9.,])")
 _MISSING = re.compile(
     r"n\.?/?[arsd]\.?|#n/a|none|null|missing|unknown|not (reported|stated|seen|given|available)|[-.?–—]+", re.I
 )
-_BOUND = re.compile(r"[<>≤≥] ?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+_BOUND = re.compile(r"[<>≤≥] ?[0-9.,]+(?:[eE][+-]?[0-9]+)?")
 _SIGNED = rf"[+-{MINUS}]?[0-9][0-9.,{SPACES}]*(?:[eE][+-]?[0-9]+)?"
 _MEAN_SD = re.compile(rf"({_SIGNED})\s*(?:\(\s*(?:SD\s*)?([0-9][0-9.,]*)\s*\)|(?:±|\+/-)\s*([0-9][0-9.,]*))")
 _RANGE = re.compile(rf"[(\[]?\s*({_SIGNED})\s*(?:to|;|\.\.)\s*({_SIGNED})\s*[)\]]?")
@@ -250,14 +250,16 @@ def clean_number(cell: Read, options: Options, *, words: Sequence[str] = (), pai
         return Cleaned("", "copied" if not text else "cleaned", "stands for a missing value in this format")
     plain = _spelled(text, options)
     if isinstance(plain, Cleaned):
-        return plain
+        fault = parse_number(plain.text, cell.column) if plain.text else None
+        return cell.problem(fault.what, fault.fix, fault.rule) if isinstance(fault, Fault) else plain
     if pair and pair in plain.wanted and pair in options.accept:
         return _pair(cell, text, pair, options)
     if not plain.wanted:
         fault = parse_number(text, cell.column)
         if isinstance(fault, Fault):
             return cell.problem(fault.what, fault.fix, fault.rule)
-        return Cleaned(text)
+        what = f'"{text}" has a point in a file of decimal commas'
+        return cell.problem(what, "write the decimal sign of the file, or read it without --decimal-comma")
     names = " ".join(f"--accept {name}" if name != "decimal-comma" else "--decimal-comma" for name in plain.wanted)
     meaning = "; ".join(ACCEPT.get(name, "the comma is the decimal sign") for name in plain.wanted)
     return cell.problem(f'"{text}" is not a plain number', f"write the plain number, or add {names} ({meaning})")
@@ -297,7 +299,8 @@ def _spelled(text: str, options: Options) -> Cleaned | _Wanted:
         return Cleaned(now, "cleaned", why)
     if used == ["thousands"]:
         # 1,834 is 1834 or 1.834: both options are offered, and neither is guessed.
-        return _Wanted(("thousands", "decimal-comma")) if now.count(".") == 0 else _Wanted(("thousands",))
+        either = "." not in now and not options.decimal_comma
+        return _Wanted(("thousands", "decimal-comma")) if either else _Wanted(("thousands",))
     return _Wanted(tuple(name for name in used if name not in options.accept))
 
 

@@ -2,13 +2,13 @@
 
 The mapping is YAML::
 
-    columns: {Author: label, Year: year, Mean K2: change_mean_treat, "95% CI": diff_ci}
+    columns: {Author: author, Year: year, Mean K2: change_mean_treat, "95% CI": diff_ci}
     constants: {outcome: cac_agatston, design_class: rct, units: AU}
     multiply: {PWV: {by: 0.01, from: cm/s, to: m/s}}
     ignore: [Comment]
 
-Every column of the file is named in ``columns`` or in ``ignore``. ``diff_ci``, ``change_ci_treat`` and
-``change_ci_ctrl`` hold an interval in one cell.
+Every column of the file is named in ``columns`` or in ``ignore``. ``author`` and ``year`` make a label;
+``diff_ci``, ``change_ci_treat`` and ``change_ci_ctrl`` hold an interval in one cell.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ INTERVALS = {
     "change_ci_treat": ("change_ci_low_treat", "change_ci_high_treat"),
     "change_ci_ctrl": ("change_ci_low_ctrl", "change_ci_high_ctrl"),
 }
+AUTHOR = "author"
+"""Author and year make the label."""
 KEYS = ("columns", "constants", "multiply", "ignore")
-_OWN = ("study_id", "label", "year", "outcome", "extraction_id")
+_OWN = (AUTHOR, "study_id", "label", "year", "outcome", "extraction_id")
 
 
 def read(sources: Sequence[Source], options: Options) -> Intake:
@@ -48,7 +50,7 @@ def read(sources: Sequence[Source], options: Options) -> Intake:
     if problems:
         raise ProjectError(tuple(problems))
     draft = Draft(options)
-    label = [column for column, field in plan["columns"].items() if field in ("label", "study_id", "year")]
+    label = [column for column, field in plan["columns"].items() if field in ("label", "study_id", AUTHOR)]
     for source in sources:
         sheet = read_sheet(source.name, source.raw, options, label)
         draft.decisions += sheet.decisions
@@ -72,7 +74,7 @@ def _plan_problems(name: str, plan: Any) -> Sequence[Problem]:
     constants, multiply, ignore = (plan.get(key) or {} for key in KEYS[1:])
     if not isinstance(constants, dict) or not isinstance(multiply, dict) or not isinstance(ignore, list | dict):
         return [*found, Problem(name, "constants and multiply are maps, ignore is a list", "see config/README.md")]
-    ours = {*schemas()["trials"].fields, *schemas()["extractions"].fields, *INTERVALS}
+    ours = {*schemas()["trials"].fields, *schemas()["extractions"].fields, *INTERVALS, AUTHOR}
     for column, field in (*plan["columns"].items(), *((key, key) for key in constants)):
         if not isinstance(column, str) or not isinstance(field, str) or field not in ours:
             what = f"{column}: {field} is no column of ours{nearest(str(field), ours)}"
@@ -80,8 +82,8 @@ def _plan_problems(name: str, plan: Any) -> Sequence[Problem]:
     targets = [field for field in plan["columns"].values() if isinstance(field, str)]
     for field in sorted({one for one in targets if targets.count(one) > 1}):
         found.append(Problem(name, f"{field} is given twice", "map one column to it"))
-    if not {"label", "study_id"} & set(targets):
-        found.append(Problem(name, "no column names the study", "map one to label"))
+    if not {"label", "study_id", AUTHOR} & set(targets):
+        found.append(Problem(name, "no column names the study", "map one to label, or to author (with year)"))
     if "outcome" not in targets and "outcome" not in constants:
         found.append(Problem(name, "no column names the outcome", "map one to outcome, or add it to constants"))
     found += _multiply_problems(name, multiply, plan["columns"])
@@ -130,7 +132,7 @@ def _row(sheet: Sheet, i: int, plan: Mapping[str, Any], draft: Draft) -> None:
         key: Read("mapping", None, key, _plain(value)) for key, value in (plan.get("constants") or {}).items()
     }
     cells = {**constants, **{field: read for field, read in place.items() if read.text or field not in constants}}
-    label = cells.get("label") or cells["study_id"]
+    label = cells.get("label") or _author(cells) or cells["study_id"]
     study = draft.trial(label, cells.get("year"), cells.get("study_id"))
     name = cells["outcome"]
     identifier = name.text if re.fullmatch(r"[a-z0-9_]+", name.text) else ""
@@ -149,6 +151,14 @@ def _row(sheet: Sheet, i: int, plan: Mapping[str, Any], draft: Draft) -> None:
             _converted(row, field, read, multiply[field], draft)
         else:
             _cell(row, record, field, read, draft)
+
+
+def _author(cells: Mapping[str, Read]) -> Read | None:
+    """Return author and year as one label."""
+    author, year = cells.get(AUTHOR), cells.get("year")
+    if author is None or year is None or not author.text or year.text in author.text:
+        return author
+    return Read(author.file, author.row, f"{author.column} + {year.column}", f"{author.text} {year.text}")
 
 
 def _plain(value: object) -> str:
