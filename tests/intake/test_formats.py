@@ -81,6 +81,29 @@ def test_group_one_can_be_the_control(bring: Bring) -> None:
     assert math.log(ratio) == pytest.approx(-BCG["yi"][0], abs=TO_THE_DIGITS)
 
 
+def test_a_test_statistic_turns_with_the_arms_and_a_row_without_numbers_is_words_only(bring: Bring) -> None:
+    file = text("t.csv", "study,m1i,m2i,ti,pi,n1i,n2i\nA,,,-2.50,0.013,20,21\nB,NA,NA,NA,NA,30,31\n")
+    first, second = rows(bring("metafor", file, outcome="x"), "extractions")
+    assert [first["statistic"], first["statistic_kind"], first["p_value"], first["role"]] == [
+        "-2.50",
+        "t",
+        "0.013",
+        "main",
+    ]
+    assert [second["role"], second["n_treat"]] == ["text_only", "30"]
+    turned, _ = rows(bring("metafor", file, outcome="x", control_first=True), "extractions")
+    assert [turned["statistic"], turned["n_treat"], turned["n_ctrl"]] == ["2.5", "21", "20"]
+
+
+def test_identifiers_stay_unique(bring: Bring) -> None:
+    content = "study,extraction_id,yi,vi\nA,A-x-1,1,2\nA,A-x-1,1,2\nA,,3,4\nÄ,,1,2\n漢,,1,2\n字,=1,1,2\n"
+    found = bring("metafor", text("t.csv", content), outcome="x", measure="MD")
+    ids = [row["extraction_id"] for row in rows(found, "extractions")]
+    assert len(set(ids)) == 6
+    assert ids[0] == "A-x-1"
+    assert [row["study_id"] for row in rows(found, "trials")] == ["A", "A_2", "Study", "Study_2"]
+
+
 def test_a_variance_is_not_taken_for_a_standard_error(bring: Bring) -> None:
     found = bring("metafor", text("t.csv", "study,yi,vi\nA 2001,-1.5,42.25\n"), outcome="x", measure="MD")
     assert rows(found, "extractions")[0]["diff_se"] == "6.5"

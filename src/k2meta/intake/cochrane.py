@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from k2meta.intake.archive import unpacked
@@ -84,7 +85,7 @@ def _rows(sheet: Sheet, settings: Settings, draft: Draft) -> None:
     if missing:
         return
     keys = [(row["Analysis group"], row["Analysis number"], row["Study"]) for row in sheet.rows]
-    several = {key for key in keys if keys.count(key) > 1} if len(keys) < 5_000 else _repeated(keys)
+    several = {key for key, times in Counter(keys).items() if times > 1}
     for i, row in enumerate(sheet.rows):
         place = sheet.cell(i, "Analysis number")
         found = settings.get((row["Analysis group"], row["Analysis number"]))
@@ -93,14 +94,6 @@ def _rows(sheet: Sheet, settings: Settings, draft: Draft) -> None:
             draft.problems.append(place.problem(what, "name the settings file of the same package"))
             continue
         _row(sheet, i, found, keys[i] in several, draft)
-
-
-def _repeated(keys: Sequence[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
-    seen: set[tuple[str, str, str]] = set()
-    twice: set[tuple[str, str, str]] = set()
-    for key in keys:
-        (twice if key in seen else seen).add(key)
-    return twice
 
 
 def _row(sheet: Sheet, i: int, found: tuple[Sheet, int], several: bool, draft: Draft) -> None:

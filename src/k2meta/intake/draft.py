@@ -75,7 +75,7 @@ class Draft:
         self.problems: list[Problem] = []
         self._trials: dict[str, Row] = {}
         self._outcomes: dict[str, Row] = {}
-        self._counts: dict[str, int] = {}
+        self._taken: dict[str, set[str]] = {"trials": set(), "extractions": set(), "outcomes": set()}
 
     # ------------------------------------------------------------ log
 
@@ -129,11 +129,16 @@ class Draft:
             base = slug(label) or "Study"
             if year is not None and re.fullmatch(r"[0-9]{4}", year.text) and year.text not in label:
                 base += year.text
-        taken = {row["study_id"] for row in self.rows["trials"]}
-        number, found = 2, base
-        while found in taken:
-            found = f"{base}_{number}"
+        return self._unique("trials", base, "_")
+
+    def _unique(self, table: str, base: str, mark: str, number: int = 0) -> str:
+        """Return an identifier that the table does not have: the base, else the base with the next number."""
+        found = f"{base}{mark}{number}" if number else base
+        number = number or 1
+        while found in self._taken[table]:
             number += 1
+            found = f"{base}{mark}{number}"
+        self._taken[table].add(found)
         return found
 
     def trial_cell(self, row: Row, field: str, read: Read, words: Iterable[str] = ()) -> None:
@@ -155,11 +160,7 @@ class Draft:
         known = self._outcomes.get(text)
         if known is not None:
             return known["outcome"]
-        base = identifier or outcome_slug(text) or "outcome"
-        taken, found, number = {row["outcome"] for row in self.rows["outcomes"]}, base, 2
-        while found in taken:
-            found = f"{base}_{number}"
-            number += 1
+        found = self._unique("outcomes", identifier or outcome_slug(text) or "outcome", "_")
         row = {"outcome": found}
         self._outcomes[text] = row
         self.rows["outcomes"].append(row)
@@ -186,10 +187,9 @@ class Draft:
 
     def extraction(self, study: str, outcome: str, locator: Read, kind: str, identifier: str = "") -> Row:
         """Add a result and return its row; where it stands in the file is its locator."""
-        base = f"{study}-{outcome}"[:60]
-        self._counts[base] = self._counts.get(base, 0) + 1
-        taken = {row["extraction_id"] for row in self.rows["extractions"]} if identifier else set()
-        number = identifier if identifier and identifier not in taken else f"{base}-{self._counts[base]}"
+        given = re.fullmatch(r"[A-Za-z0-9_-]{1,64}", identifier) and identifier not in self._taken["extractions"]
+        base = identifier if given else f"{study}-{outcome}"[:58]
+        number = self._unique("extractions", base, "-", number=0 if given else 1)
         place = f"{locator.file} row {locator.row}" if locator.row is not None else locator.file
         row = {"extraction_id": number, "study_id": study, "outcome": outcome, "role": "main"}
         self.rows["extractions"].append(row)

@@ -72,7 +72,7 @@ def _plan_problems(name: str, plan: Any) -> Sequence[Problem]:
         if key not in KEYS
     ]
     constants, multiply, ignore = (plan.get(key) or {} for key in KEYS[1:])
-    if not isinstance(constants, dict) or not isinstance(multiply, dict) or not isinstance(ignore, list | dict):
+    if not isinstance(constants, dict) or not isinstance(multiply, dict) or not _are_names(ignore):
         return [*found, Problem(name, "constants and multiply are maps, ignore is a list", "see config/README.md")]
     ours = {*schemas()["trials"].fields, *schemas()["extractions"].fields, *INTERVALS, AUTHOR}
     for column, field in (*plan["columns"].items(), *((key, key) for key in constants)):
@@ -90,11 +90,17 @@ def _plan_problems(name: str, plan: Any) -> Sequence[Problem]:
     return found
 
 
+def _are_names(ignore: object) -> bool:
+    """Whether ``ignore`` is a list of names; left out, it is empty."""
+    return ignore == {} or (isinstance(ignore, list) and all(isinstance(one, str) for one in ignore))
+
+
 def _multiply_problems(name: str, multiply: Mapping[Any, Any], columns: Mapping[Any, Any]) -> list[Problem]:
     found = []
     for column, rule in multiply.items():
         good = isinstance(rule, dict) and set(rule) == {"by", "from", "to"} and _decimal(rule["by"]) is not None
-        if column not in columns or columns[column] not in numeric_fields() or not good:
+        field = columns.get(column)
+        if not good or not isinstance(field, str) or field not in numeric_fields():
             fix = "write multiply: {column: {by: 0.01, from: cm/s, to: m/s}} for a mapped column of numbers"
             found.append(Problem(name, f"multiply of {column} cannot be used", fix))
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from k2meta.intake.draft import Draft, Row
+from k2meta.intake.draft import Draft, Row, numeric_fields
 from k2meta.intake.hygiene import Sheet, read_sheet
 from k2meta.intake.types import Intake, Options, Read, Source
 from k2meta.types import Problem
@@ -18,7 +18,7 @@ from k2meta.types import Problem
 MEANS = {"m1i": "mean_treat", "sd1i": "sd_treat", "m2i": "mean_ctrl", "sd2i": "sd_ctrl"}
 COUNTS = ("ai", "bi", "ci", "di")
 EFFECTS = ("yi", "vi", "sei")
-TESTS = {"ti": "statistic", "pi": "p_value"}
+TESTS = ("ti", "pi")
 LABELS = ("study", "slab", "label", "author", "trial")
 NAMES = ("study_id", "extraction_id", "outcome", "year", "stage")
 RATIOS = ("RR", "OR", "HR", "ROM")
@@ -102,13 +102,23 @@ def _row(sheet: Sheet, i: int, draft: Draft) -> None:
     _arms(sheet, i, row, draft)
     if _effect_row(sheet.rows[i]):
         _effect(sheet, i, row, draft)
-    for name, field in TESTS.items():
-        if (
-            name in sheet.columns
-            and draft.number(row, field, sheet.cell(i, name), ABSENT) is not None
-            and name == "ti"
-        ):
-            draft.put("named", row, "statistic_kind", "t", sheet.cell(i, name), "ti holds t statistics")
+    _tests(sheet, i, row, draft)
+    if not numeric_fields() & set(row) - {"n_treat", "n_ctrl"}:
+        draft.put("named", row, "role", "text_only", place, "no poolable number in the row")
+
+
+def _tests(sheet: Sheet, i: int, row: Row, draft: Draft) -> None:
+    """Write a t statistic (its sign turned with the arms) and a p value."""
+    statistic, p = sheet.cell(i, "ti"), sheet.cell(i, "pi")
+    found = draft.cleaned(statistic, True, ABSENT)
+    if found is not None and found.text:
+        if draft.options.control_first:
+            why = "sign turned: group 1 is the control; minus ti"
+            draft.put("derived", row, "statistic", digits(-float(found.text)), statistic, why)
+        else:
+            draft.put(found.kind, row, "statistic", found.text, statistic, found.why)
+        draft.put("named", row, "statistic_kind", "t", statistic, "ti holds t statistics")
+    draft.number(row, "p_value", p, ABSENT)
 
 
 def _is_id(text: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from k2meta.intake.draft import Draft, Row
@@ -90,8 +91,8 @@ def _outcome(file: str, comparison: Element, outcome: Element, names: dict[str, 
 
 def _several(rows: Sequence[Element]) -> set[str]:
     """Return the studies that stand in an analysis more than once."""
-    ids = [row.attributes.get("STUDY_ID", "") for row in rows]
-    return {one for one in ids if ids.count(one) > 1}
+    ids = Counter(row.attributes.get("STUDY_ID", "") for row in rows)
+    return {one for one, times in ids.items() if times > 1}
 
 
 def _trial(file: str, one: Element, study: Element | None, draft: Draft) -> str:
