@@ -44,12 +44,7 @@ def import_files(
         *_unknown("--accept", accept or [], ACCEPT),
         *_unknown("--stage", [stage] if stage else [], ("follow", "change")),
         *_not_one_character(separator),
-    ]
-    pairs = dict(one.split("=", 1) for one in constants or [] if "=" in one)
-    problems += [
-        Problem("--set", f"{one!r} is not COLUMN=VALUE", "write for example --set design_class=rct")
-        for one in constants or []
-        if "=" not in one
+        *_no_pairs(constants or []),
     ]
     if problems:
         raise ProjectError(tuple(problems))
@@ -59,7 +54,7 @@ def import_files(
         separator=separator,
         decimal_comma=decimal_comma,
         accept=frozenset(accept or ()),
-        constants=pairs,
+        constants=dict(one.split("=", 1) for one in constants or []),
         stage=stage,  # type: ignore[arg-type]
         measure=measure,
         outcome=outcome,
@@ -87,6 +82,11 @@ def _unknown(what: str, given: Iterable[str], known: Iterable[str]) -> list[Prob
         for one in given
         if one not in names
     ]
+
+
+def _no_pairs(given: Iterable[str]) -> list[Problem]:
+    fix = "write for example --set design_class=rct"
+    return [Problem("--set", f"{one!r} is not COLUMN=VALUE", fix) for one in given if "=" not in one]
 
 
 def _not_one_character(separator: str) -> list[Problem]:
