@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sensitivity": {"models"},
     "calibration": {"models"},
     "challenge": {"records", "effects", "types", "config"},
+    "intake": {"types", "records", "effects"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
     "tables": {"analysis", "types", "numbers", "config", "models.fit"},
     "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
@@ -37,6 +38,7 @@ NEVER = {
     "sensitivity": {"pathlib", "matplotlib", "snakemake"},
     "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "challenge": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
+    "intake": {"matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

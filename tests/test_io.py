@@ -24,6 +24,7 @@ BAD_FILES = [
     (b"a,b,\n1,2,\n", r"row 1: column 3 has no name"),
     (b"a,b\n\n1,2\n", r"row 2: is blank"),
     (b'a,b\n1,"2\n', r"is not CSV"),
+    (b",\n, ,\n", r"t\.csv: the file is empty"),
 ]
 
 
@@ -33,6 +34,49 @@ def test_a_file_that_is_no_clean_table_is_refused_with_its_place(tmp_path: Path,
     path.write_bytes(raw)
     with pytest.raises(ProjectError, match=message):
         io.read_table(path)
+
+
+BAD_YAML = [
+    ("a: &x [1]\nb: *x\n", r"row 2: holds the alias \*x"),
+    ("a: 2001-99-99\n", r"is not YAML: month must be in"),
+    ("? [1, 2]\n: 3\n", r"row 1: a key is a list or a map"),
+    ("a: " + "[" * 3000, r"nested too deeply|is not YAML"),
+    ("a: !!python/object:os.system x\n", r"is not YAML: could not determine a constructor"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_YAML)
+def test_yaml_that_is_no_plain_settings_is_refused_in_words(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ProjectError, match=message):
+        io.read_yaml(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000])
+def test_json_that_nobody_writes_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "data.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ProjectError, match="nested too deeply, or holds a number too long"):
+        io.read_json(path)
+
+
+def test_files_are_written_together_or_not_at_all(tmp_path: Path) -> None:
+    io.write_together(tmp_path / "data", {"a.csv": b"1", "b.csv": b"2"})
+    with pytest.raises(ProjectError, match="exists already") as error:
+        io.write_together(tmp_path / "data", {"a.csv": b"3", "b.csv": b"3", "c.csv": b"3"})
+    assert [problem.file for problem in error.value.problems] == ["a.csv", "b.csv"]
+    with pytest.raises(TypeError):
+        io.write_together(tmp_path / "data", {"c.csv": b"3", "d.csv": "no bytes"})  # type: ignore[dict-item]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == {
+        "a.csv": b"1",
+        "b.csv": b"2",
+    }
+    io.write_together(tmp_path / "data", {"a.csv": b"4"}, replace=True, beside={"b.csv": b"5"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data").iterdir()} == {
+        "a.csv": b"4",
+        "b.csv": b"5",
+    }
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

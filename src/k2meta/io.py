@@ -117,6 +117,40 @@ def write_bytes(path: Path, raw: bytes) -> None:
         raise
 
 
+def read_raw(path: Path) -> bytes:
+    """Return the bytes of a file that somebody named."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _fail(path.name, "the file is missing", "check the name and the folder") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise _fail(path.name, f"cannot be read: {error.strerror}", "name a file that can be read") from None
+
+
+def write_together(
+    folder: Path, files: Mapping[str, bytes], *, replace: bool = False, beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Write several files into a folder: all are on disk under other names before the first takes its place.
+
+    Files ``beside`` them (a log that grows) may always take the place of an older one.
+
+    Raises
+    ------
+    ProjectError
+        Files that exist already, all of them named, unless they may be replaced.
+    """
+    taken = [name for name in files if (folder / name).exists()]
+    if taken and not replace:
+        fix = "choose another folder, or add --replace"
+        raise ProjectError(tuple(Problem(name, "exists already and is not overwritten", fix) for name in taken))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming.") as waiting:
+        for name, raw in {**files, **(beside or {})}.items():
+            write_bytes(Path(waiting) / name, raw)
+        for name in (*files, *(beside or {})):
+            (Path(waiting) / name).replace(folder / name)
+
+
 def read_json(path: Path, file: str | None = None) -> Any:
     """Return parsed JSON; a syntax error is a `ProjectError` with its line."""
     name = file or path.name
@@ -124,6 +158,10 @@ def read_json(path: Path, file: str | None = None) -> Any:
         return json.loads(read_text(path, name))
     except json.JSONDecodeError as error:
         raise _fail(name, f"is not JSON: {error.msg}", "mend the syntax at this line", row=error.lineno) from None
+    except (RecursionError, ValueError):
+        raise _fail(
+            name, "is nested too deeply, or holds a number too long", "write it as data, not as code"
+        ) from None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -163,6 +201,7 @@ def read_yaml(path: Path, file: str | None = None) -> tuple[Any, dict[YamlPath, 
     name = file or path.name
     text = read_text(path, name)
     try:
+        _no_alias(text, name)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         lines: dict[YamlPath, int] = {}
         duplicates: list[Problem] = []
@@ -175,8 +214,20 @@ def read_yaml(path: Path, file: str | None = None) -> tuple[Any, dict[YamlPath, 
         row = error.problem_mark.line + 1 if error.problem_mark else None
         what = f"is not YAML: {error.problem or error.context}"
         raise _fail(name, what, "mend the indentation or the quotes at this line", row=row) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise _fail(name, f"is not YAML: {error}", "mend the syntax") from None
+    except RecursionError:
+        raise _fail(name, "is nested too deeply", "write it flat") from None
+
+
+def _no_alias(text: str, file: str) -> None:
+    """Refuse aliases: a few lines of them unfold to more than any memory holds."""
+    import yaml
+
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            row = event.start_mark.line + 1 if event.start_mark else None
+            raise _fail(file, f"holds the alias *{event.anchor}", "write the value again", row=row)
 
 
 def _walk_yaml(
@@ -193,6 +244,8 @@ def _walk_yaml(
         seen: dict[str, int] = {}
         for key, value in node.value:
             row = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise _fail(file, "a key is a list or a map", "write a name before the colon", row=row)
             if key.value in seen:
                 what = f"the key {key.value!r} stands twice (first in line {seen[key.value]})"
                 found.append(Problem(file, what, "keep one of the two", row, key.value))
@@ -252,8 +305,10 @@ def read_table(path: Path, file: str | None = None) -> Table:
     except csv.Error as error:
         fix = "quote cells that hold a comma, a quote or a line break"
         raise _fail(name, f"is not CSV: {error}", fix) from None
-    while not any(rows[-1]):
+    while rows and not any(cell.strip() for cell in rows[-1]):
         rows.pop()
+    if not rows:
+        raise _fail(name, "the file is empty", "put its header row and at least one row into it, or remove it")
     header = [cell.strip() for cell in rows[0]]
     found = list(_header_problems(name, header))
     for i, row in enumerate(rows[1:], start=2):

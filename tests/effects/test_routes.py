@@ -51,6 +51,22 @@ def test_an_exact_p_gives_back_the_t_test_it_came_from() -> None:
     assert 2 * stats.t.sf(abs(t), 302) == pytest.approx(0.089, rel=1e-10)
 
 
+def test_the_standard_error_of_a_ratio_is_that_of_its_logarithm() -> None:
+    ratio = printed(diff_measure="HR", diff_estimate=0.5, diff_se=0.2)
+    name, found = derive(ratio, "LOGRATIO") or pytest.fail("no route")
+    assert name == "ratio_se"
+    assert (found.yi, found.vi) == (pytest.approx(math.log(0.5), rel=EXACT), pytest.approx(0.04, rel=EXACT))
+    assert derive(ratio, "MD") is None
+    assert derive(printed(diff_measure="HR", diff_estimate=-0.5, diff_se=0.2), "LOGRATIO") is None
+
+
+def test_a_printed_standardised_difference_enters_with_its_standard_error() -> None:
+    smd = printed(diff_measure="SMD", diff_estimate=-0.3, diff_se=0.1)
+    name, found = derive(smd, "SMD") or pytest.fail("no route")
+    assert (name, found.yi, found.vi) == ("smd_se", -0.3, pytest.approx(0.01, rel=EXACT))
+    assert derive(smd, "MD") is None
+
+
 def test_a_ratio_is_pooled_on_the_log_scale() -> None:
     name, found = derive(HAROON, "LOGRATIO") or pytest.fail("no route")
     assert name == "ratio_ci"

@@ -101,9 +101,15 @@ def _table(name: str, rows: Rows) -> Table:
 
 def _spec(outcome: str) -> Spec:
     """Return an analysis that pools the mean differences of one outcome, whatever the design."""
-    words = dict.fromkeys(("title", "question", "unit", "favours_low", "favours_high", "caveat", "scale_note"), "")
     return Spec(
         id="pool",
+        title="",
+        question="",
+        unit="",
+        favours_low="",
+        favours_high="",
+        caveat="",
+        scale_note="",
         source="trials",
         outcomes=(outcome,),
         measure="MD",
@@ -112,7 +118,6 @@ def _spec(outcome: str) -> Spec:
         lines=(),
         patient_sd=None,
         headline=False,
-        **words,
     )
 
 

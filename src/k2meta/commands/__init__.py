@@ -11,6 +11,7 @@ from k2meta.commands.check import check
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
+from k2meta.commands.intake import export_project, import_files
 from k2meta.commands.mcmc import mcmc
 from k2meta.commands.new import new
 from k2meta.commands.provenance import provenance
@@ -30,8 +31,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
-for tool in (check, new, trace, challenge):
-    app.command(rich_help_panel="For people")(tool)
+for name, tool in (
+    ("new", new),
+    ("import", import_files),
+    ("check", check),
+    ("trace", trace),
+    ("export", export_project),
+    ("challenge", challenge),
+):
+    app.command(name, rich_help_panel="For people")(tool)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 

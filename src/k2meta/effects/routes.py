@@ -244,6 +244,31 @@ def ratio_ci(printed: Printed, measure: Measure) -> Derived | None:
     return None
 
 
+def ratio_se(printed: Printed, measure: Measure) -> Derived | None:
+    """Ratio with the standard error of its logarithm, as programs hand it on."""
+    if printed.diff_measure not in RATIOS or not printed.has("diff_estimate", "diff_se"):
+        return None
+    if measure != "LOGRATIO" or printed["diff_estimate"] <= 0:
+        return None
+    estimate, se = math.log(printed["diff_estimate"]), printed["diff_se"]
+    steps = (
+        f"{printed.diff_measure} {_number(printed['diff_estimate'])} → log {_number(estimate)}",
+        f"standard error of the logarithm {_number(se)}",
+    )
+    return Derived(estimate, se**2, steps, False)
+
+
+def smd_se(printed: Printed, measure: Measure) -> Derived | None:
+    """Standardised mean difference with its standard error, as programs hand it on."""
+    if measure != "SMD" or printed.diff_measure != "SMD" or not printed.has("diff_estimate", "diff_se"):
+        return None
+    steps = (
+        f"printed standardised mean difference {_number(printed['diff_estimate'])}",
+        f"standard error {_number(printed['diff_se'])}",
+    )
+    return Derived(printed["diff_estimate"], printed["diff_se"] ** 2, steps, False)
+
+
 def statistic(printed: Printed, measure: Measure) -> Derived | None:
     """Test statistic of the difference between the arms (t or z), to a standardised mean difference."""
     if measure != "SMD" or not printed.has("statistic"):
@@ -363,7 +388,9 @@ ROUTES: dict[str, Callable[[Printed, Measure], Derived | None]] = {
     "diff_se": diff_se,
     "diff_ci": diff_ci,
     "diff_p": diff_p,
+    "ratio_se": ratio_se,
     "ratio_ci": ratio_ci,
+    "smd_se": smd_se,
     "statistic": statistic,
     "events": events,
     "arms_correlation": arms_correlation,
