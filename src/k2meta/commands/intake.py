@@ -153,7 +153,7 @@ def _pools(folder: Path, settings: Config) -> tuple[Pool, ...]:
     from k2meta.effects.select import select
     from k2meta.intake import Headline, Pool
 
-    found = collect(folder)
+    found = collect(folder, settings)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
     by_id = {record.extraction_id: record for record in found.records}
     model = settings.model(settings.lead.model)
