@@ -18,10 +18,10 @@ from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from k2meta.models.bayes_exact import bayes_random_effects
-from k2meta.models.errors import InputError
+from k2meta.models.bayes_exact import bayes_random_effects, tail_power
+from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.inputs import Vector, checked_level
-from k2meta.models.priors import Normal, TauPrior
+from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
 
 Matrix = NDArray[np.float64]
 
@@ -147,8 +147,8 @@ class Priors:
     mu: Normal | None
 
     def power(self, k: int) -> float:
-        """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite."""
-        return self.tau.tail + (k if self.mu else k - 1)
+        """Return a where the posterior of tau falls as tau**-a, as the single fit does."""
+        return tail_power(k, self.tau, flat=int(self.mu is None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,8 @@ def bayes_random_effects_batch(
     """
     effects, variances = checked_rows(Y, V)
     level = checked_level(level)
+    check_tau_prior(tau_prior)
+    check_mu_prior(mu_prior)
     priors = Priors(tau_prior, mu_prior)
     out = np.full((len(FIELDS), len(effects)), np.nan)
     k, error, nodes, not_run = _solve(effects, variances, priors, _summary(level), out)
@@ -363,11 +365,10 @@ def _solve(
 def _why_not(k: int, priors: Priors) -> str:
     if k == 0:
         return "No study is present, so there is nothing to pool."
-    if priors.power(k) <= 1.0:
-        studies = "study" if k == 1 else "studies"
-        return (
-            f"tau ~ {priors.tau.describe()} with {k} {studies} leaves an improper posterior; use a proper prior."
-        )
+    try:
+        priors.power(k)
+    except ImproperPosteriorError as error:
+        return str(error)
     return ""
 
 

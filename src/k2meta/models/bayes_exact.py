@@ -27,8 +27,8 @@ from k2meta.models.fit import (
 )
 from k2meta.models.inputs import Inputs, Vector, checked, checked_level
 from k2meta.models.mixtures import Mixtures, shortest_interval
-from k2meta.models.priors import Normal, TauPrior
-from k2meta.models.quadrature import HalfLine, integrate_half_line
+from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.models.quadrature import HalfLine, Integrands, LogDensity, integrate_half_line
 from k2meta.models.weighted import typical_variance
 
 PRUNE = 1e-16
@@ -80,6 +80,128 @@ def conditional(yi: Vector, vi: Vector, tau: Vector, mu_prior: Normal | None) ->
     return Conditional(mean, mu_prior.sd**2 / (total * spread), seen, weight)
 
 
+MuPrior = Normal | float | None
+"""What is known of mu: a prior, a known value, or nothing (flat, density one)."""
+
+
+def given_tau(data: Inputs, tau: Vector, mu: MuPrior) -> Conditional:
+    """Return mu given tau on the shifted scale of ``data``, and the log likelihood of tau.
+
+    Parameters
+    ----------
+    data : Inputs
+        Effects, shifted, and their variances.
+    tau : ndarray, shape (n,)
+        Between-study standard deviations.
+    mu : Normal, float or None
+        Prior or known value of mu on the scale of the effects before the shift; ``None`` is flat.
+    """
+    if isinstance(mu, Normal):
+        return conditional(data.yi, data.vi, tau, Normal(mu.mean - data.shift, mu.sd))
+    if mu is None:
+        return conditional(data.yi, data.vi, tau, None)
+    known = mu - data.shift
+    weight = 1.0 / (data.vi + (tau * tau)[:, None])
+    seen = 0.5 * np.log(weight).sum(axis=1) - 0.5 * weight @ (data.yi - known) ** 2
+    seen -= 0.5 * data.k * math.log(2.0 * math.pi)
+    return Conditional(np.full(len(tau), known), np.zeros(len(tau)), seen, weight)
+
+
+def tau_posterior(data: Inputs, tau_prior: TauPrior, mu: MuPrior) -> HalfLine:
+    """Return the posterior of tau; its ``log_total`` is the log evidence where all priors are proper.
+
+    Raises
+    ------
+    PriorError
+        Something that is no prior.
+    ImproperPosteriorError
+        Too few studies for the tail of the prior of tau.
+    """
+    power = tail_power(data.k, tau_prior, flat=int(mu is None))
+    scale = float(np.abs(data.yi).max()) + math.sqrt(float(data.vi.min()))
+
+    def log_likelihood(tau: Vector) -> Vector:
+        return given_tau(data, tau, mu).log_likelihood
+
+    def moments(tau: Vector) -> NDArray[np.float64]:
+        given = given_tau(data, tau, mu)
+        # A flat mu has a second moment only where tau has one; under a prior it always has.
+        rows = [given.mean / scale, *([given.variance / scale**2] if power > 3.0 or mu is not None else [])]
+        return np.vstack(rows)
+
+    return integrate_tau(log_likelihood, moments, data.vi, scale, tau_prior, power)
+
+
+def integrate_tau(
+    log_likelihood: LogDensity,
+    moments: Integrands,
+    vi: Vector,
+    scale: float,
+    tau_prior: TauPrior,
+    power: float,
+) -> HalfLine:
+    """Return the posterior of tau from its log likelihood.
+
+    Parameters
+    ----------
+    log_likelihood : callable
+        From tau, shape (n,), to the log likelihood with all else integrated out.
+    moments : callable
+        From tau, shape (n,), to factors (q, n) whose expectations must be accurate besides those of tau.
+    vi : ndarray, shape (k,)
+        Sampling variances; below the smallest of them the likelihood is smooth.
+    scale : float
+        Size of the effects, which the moments of tau are measured by.
+    tau_prior : TauPrior
+        Prior of tau.
+    power : float
+        Where the posterior of tau falls as tau**-power, from :func:`tail_power`.
+    """
+    # The second moment is asked for only where it is finite.
+    order = 2 if power > 3.0 else 0
+    spread = math.sqrt(float(vi.min()))
+    unit = spread if tau_prior.width is None else min(spread, tau_prior.width)
+
+    def log_density(tau: Vector) -> Vector:
+        return log_likelihood(tau) + tau_prior.logpdf(tau)
+
+    def integrands(tau: Vector) -> NDArray[np.float64]:
+        return np.vstack([moments(tau), (tau / scale) ** order])
+
+    return integrate_half_line(log_density, integrands, unit, upper=getattr(tau_prior, "upper", None), power=order)
+
+
+def tail_power(k: int, tau_prior: TauPrior, *, flat: int) -> float:
+    """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite.
+
+    Parameters
+    ----------
+    k : int
+        Number of studies.
+    tau_prior : TauPrior
+        Prior of tau.
+    flat : int
+        Number of coefficients (mu, or those of a regression) with a flat prior.
+
+    Raises
+    ------
+    PriorError
+        Something that is no prior of tau.
+    ImproperPosteriorError
+        When a is one or less.
+    """
+    check_tau_prior(tau_prior)
+    # Each study contributes 1 / tau; integrating a coefficient over a flat prior gives one tau back.
+    power = tau_prior.tail + (k - flat)
+    if power <= 1.0:
+        studies = "study" if k == 1 else "studies"
+        raise ImproperPosteriorError(
+            f"tau ~ {tau_prior.describe()} with {k} {studies} leaves an improper posterior; "
+            "use a proper prior for tau, for example HalfNormal"
+        )
+    return power
+
+
 def bayes_random_effects(
     yi: ArrayLike,
     vi: ArrayLike,
@@ -118,17 +240,19 @@ def bayes_random_effects(
     ------
     InputError
         Unusable effects, variances or level; the message names the index.
+    PriorError
+        Something that is no prior of tau or mu.
     ImproperPosteriorError
         Too few studies for an improper prior of tau.
     """
     data, level = checked(yi, vi), checked_level(level)
-    centred = None if mu_prior is None else Normal(mu_prior.mean - data.shift, mu_prior.sd)
-    power = _tail_power(data.k, tau_prior, mu_prior)
-    line = _posterior_of_tau(data, tau_prior, centred, power)
+    check_mu_prior(mu_prior)
+    power = tail_power(data.k, tau_prior, flat=int(mu_prior is None))
+    line = tau_posterior(data, tau_prior, mu_prior)
     # Moments need every node: under a heavy tail the far ones weigh little and count for much.
     some = line.weight > 0.0
     tau, weight = line.tau[some], line.weight[some] / line.weight[some].sum()
-    given = conditional(data.yi, data.vi, tau, centred)
+    given = given_tau(data, tau, mu_prior)
     mixtures = _mixtures(data, tau, weight, given)
     ends = [mixtures.quantile(p) + data.shift for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)]
     tau_estimate = _tau(line, level, power)
@@ -158,39 +282,6 @@ def bayes_random_effects(
         log_evidence=line.log_total if tau_prior.proper and mu_prior is not None else None,
         warnings=_warnings(data.k, power, line),
     )
-
-
-def _tail_power(k: int, tau_prior: TauPrior, mu_prior: Normal | None) -> float:
-    """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite."""
-    # Each study contributes 1 / tau; integrating mu over a flat prior gives one tau back.
-    power = tau_prior.tail + (k if mu_prior else k - 1)
-    if power <= 1.0:
-        studies = "study" if k == 1 else "studies"
-        raise ImproperPosteriorError(
-            f"tau ~ {tau_prior.describe()} with {k} {studies} leaves an improper posterior; "
-            "use a proper prior for tau, for example HalfNormal"
-        )
-    return power
-
-
-def _posterior_of_tau(data: Inputs, prior: TauPrior, mu_prior: Normal | None, power: float) -> HalfLine:
-    order = 2 if power > 3.0 else 0
-    spread = math.sqrt(float(data.vi.min()))
-    unit = spread if prior.width is None else min(spread, prior.width)
-    scale = float(np.abs(data.yi).max()) + spread
-
-    def log_density(tau: Vector) -> Vector:
-        return conditional(data.yi, data.vi, tau, mu_prior).log_likelihood + prior.logpdf(tau)
-
-    def integrands(tau: Vector) -> NDArray[np.float64]:
-        given = conditional(data.yi, data.vi, tau, mu_prior)
-        rows = [given.mean / scale, (tau / scale) ** order]
-        if order or mu_prior:
-            rows.append(given.variance / scale**2)
-        return np.vstack(rows)
-
-    upper = getattr(prior, "upper", None)
-    return integrate_half_line(log_density, integrands, unit, upper=upper, power=order)
 
 
 def _mixtures(data: Inputs, tau: Vector, weight: Vector, given: Conditional) -> Mixtures:

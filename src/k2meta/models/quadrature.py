@@ -78,6 +78,22 @@ class HalfLine:
         result: Vector = np.exp(self.log_density(tau) - self.log_total)
         return result
 
+    def cdf(self, tau: Vector) -> Vector:
+        """Return the distribution function of tau, shape (n,): whole panels, and part of the one tau lies in."""
+        x = np.minimum(np.arcsinh(tau / self.unit), self.high[-1])
+        mass = self.weight.reshape(-1, NODES).sum(axis=1)
+        i = np.minimum(np.searchsorted(self.high, x), len(mass) - 1)
+        result: Vector = np.cumsum(mass)[i] - mass[i] + self._between(self.low[i], x)
+        return result
+
+    def _between(self, low: Vector, x: Vector) -> Vector:
+        """Return the probability between low[i] and x[i], both in the panel i and on the scale of the map."""
+        nodes, factor = _panel_nodes(low, x)
+        tau = self.unit * np.sinh(nodes)
+        density = self.pdf(tau.ravel()).reshape(tau.shape)
+        result: Vector = (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1)
+        return result
+
     def quantile(self, p: Vector) -> Vector:
         """Return quantiles of tau, shape (n,): whole panels are summed and the last one is integrated in part."""
         mass = self.weight.reshape(-1, NODES).sum(axis=1)
@@ -86,14 +102,8 @@ class HalfLine:
         left, right = self.low[i], self.high[i]
         # A panel's own sum and its partial integrals agree to about AGREEMENT; within that the end is the root.
         wanted = np.clip(p - (above[i] - mass[i]), 0.0, mass[i])
-
-        def excess(x: Vector) -> Vector:
-            nodes, factor = _panel_nodes(left, x)
-            tau = self.unit * np.sinh(nodes)
-            density = self.pdf(tau.ravel()).reshape(tau.shape)
-            return (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1) - wanted
-
-        return self.unit * np.sinh(bracketed_roots(excess, left, right, 1e-14 * right))
+        x = bracketed_roots(lambda x: self._between(left, x) - wanted, left, right, 1e-14 * right)
+        return self.unit * np.sinh(x)
 
 
 def integrate_half_line(
