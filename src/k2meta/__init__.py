@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from k2meta.models.bayes_binomial import BinomialSampler
     from k2meta.models.bayes_exact import bayes_random_effects
     from k2meta.models.bayes_factors import bayes_factor_effect, bayes_factor_heterogeneity
+    from k2meta.models.bayes_regression import bayes_meta_regression
     from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
@@ -59,6 +60,7 @@ __all__ = [
     "baujat",
     "bayes_factor_effect",
     "bayes_factor_heterogeneity",
+    "bayes_meta_regression",
     "bayes_random_effects",
     "bayes_random_effects_batch",
     "begg",
@@ -135,6 +137,7 @@ _ROOMS = {
     "k2meta.models.bayes_binomial": ("BinomialSampler",),
     "k2meta.models.bayes_exact": ("bayes_random_effects",),
     "k2meta.models.bayes_factors": ("bayes_factor_effect", "bayes_factor_heterogeneity"),
+    "k2meta.models.bayes_regression": ("bayes_meta_regression",),
     "k2meta.models.common_effect": ("common_effect",),
     "k2meta.models.counts": (
         "mantel_haenszel",

@@ -8,6 +8,7 @@ normals over its nodes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -254,9 +255,9 @@ def bayes_random_effects(
     tau, weight = line.tau[some], line.weight[some] / line.weight[some].sum()
     given = given_tau(data, tau, mu_prior)
     mixtures = _mixtures(data, tau, weight, given)
-    ends = [mixtures.quantile(p) + data.shift for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)]
-    tau_estimate = _tau(line, level, power)
-    i2, h2 = posterior_shares(data.vi, tau_estimate)
+    ends = central_intervals(mixtures, level)
+    tau_found = tau_estimate(line, level, power)
+    i2, h2 = posterior_shares(data.vi, tau_found)
     return Fit(
         model=model or "bayes_exact",
         method="Bayesian random effects, exact by quadrature",
@@ -266,18 +267,22 @@ def bayes_random_effects(
             "level": level,
         },
         k=data.k,
-        mu=_mu(data, mixtures, ends, level, infinite=mu_prior is None and power <= 3.0),
-        tau2=_tau2(line, tau_estimate, power, level),
-        tau=tau_estimate,
+        mu=mixture_estimate(mixtures, 0, ends[0], data.shift, level, infinite=mu_prior is None and power <= 3.0),
+        tau2=_tau2(line, tau_found, power, level),
+        tau=tau_found,
         i2=i2.value,
         h2=h2.value,
         i2_share=i2,
         h2_share=h2,
         q=cochran_q(data),
-        prediction=Prediction(float(ends[0][1]), float(ends[1][1]), None, "posterior predictive", level),
+        prediction=Prediction(
+            ends[1][0] + data.shift, ends[1][1] + data.shift, None, "posterior predictive", level
+        ),
         weights=expected_weights(weight, given),
-        studies=_studies(data, mixtures, ends),
-        diagnostics=Diagnostics(converged=line.converged, at_boundary=False, iterations=line.levels),
+        studies=shrunken(mixtures, 2, ends, data.shift),
+        diagnostics=Diagnostics(
+            converged=line.converged, at_boundary=False, iterations=line.levels, quadrature_error=line.error
+        ),
         posterior=_posterior(tau, weight, line.density[some], given, data.shift),
         log_evidence=line.log_total if tau_prior.proper and mu_prior is not None else None,
         warnings=_warnings(data.k, power, line),
@@ -286,41 +291,74 @@ def bayes_random_effects(
 
 def _mixtures(data: Inputs, tau: Vector, weight: Vector, given: Conditional) -> Mixtures:
     """Return mu, the effect of a new study and the k true effects as mixtures over tau: rows 0, 1, 2 to k + 1."""
-    pull = given.weight.T * data.vi[:, None]
-    theta = pull * given.mean + (1.0 - pull) * data.yi[:, None]
-    # 1 - pull loses its digits when tau is small, tau^2 w does not.
-    variance = (tau**2 * given.weight.T) * data.vi[:, None] + pull**2 * given.variance
+    theta, variance = true_effects(data.yi, data.vi, tau, given.mean, given.variance)
     mean = np.vstack([given.mean, given.mean, theta])
     sd = np.sqrt(np.vstack([given.variance, given.variance + tau**2, variance]))
     return Mixtures(weight, mean, sd)
 
 
-def _mu(data: Inputs, mixtures: Mixtures, ends: list[Vector], level: float, *, infinite: bool) -> Estimate:
-    mean, sd = _moments(mixtures, 0)
+def true_effects(
+    y: Vector, v: Vector, tau: Vector, mean: NDArray[np.float64], variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of the k true effects given tau, each of shape (k, n).
+
+    Parameters
+    ----------
+    y, v : ndarray, shape (k,)
+        Effects and sampling variances.
+    tau : ndarray, shape (n,)
+        Between-study standard deviations.
+    mean, variance : ndarray, shape (n,) or (k, n)
+        Those of the effect expected of each study, given tau.
+    """
+    precision = 1.0 / (v[:, None] + tau * tau)
+    pull = precision * v[:, None]
+    # 1 - pull loses its digits when tau is small, tau^2 w does not.
+    kept = tau**2 * precision
+    return pull * mean + kept * y[:, None], kept * v[:, None] + pull**2 * variance
+
+
+def mixture_estimate(
+    mixtures: Mixtures, row: int, ends: tuple[float, float], shift: float, level: float, *, infinite: bool
+) -> Estimate:
+    """Return the summary of one mixture, moved back by ``shift``.
+
+    Parameters
+    ----------
+    mixtures : Mixtures
+        Mixtures of normals, of which ``row`` is meant.
+    ends : tuple of float
+        Its equal-tailed interval, before the shift.
+    infinite : bool
+        Whether heavy tails make its standard deviation infinite.
+    """
+    mean, sd = mixture_moments(mixtures, row)
     short = shortest_interval(
-        lambda p: mixtures.repeated(0, len(p)).quantile(p),
-        lambda x: mixtures.repeated(0, len(x)).pdf(x),
+        lambda p: mixtures.repeated(row, len(p)).quantile(p),
+        lambda x: mixtures.repeated(row, len(x)).pdf(x),
         level,
         from_the_edge=False,
     )
     return Estimate(
-        value=mean + data.shift,
+        value=mean + shift,
         se=math.inf if infinite else sd,
-        low=float(ends[0][0]),
-        high=float(ends[1][0]),
+        low=ends[0] + shift,
+        high=ends[1] + shift,
         level=level,
-        median=float(mixtures.repeated(0, 1).quantile(0.5)[0]) + data.shift,
-        shortest=(short[0] + data.shift, short[1] + data.shift),
+        median=float(mixtures.repeated(row, 1).quantile(0.5)[0]) + shift,
+        shortest=(short[0] + shift, short[1] + shift),
     )
 
 
-def _moments(mixtures: Mixtures, row: int) -> tuple[float, float]:
+def mixture_moments(mixtures: Mixtures, row: int) -> tuple[float, float]:
+    """Return mean and standard deviation of one mixture."""
     mean = float(mixtures.weight @ mixtures.mean[row])
     variance = mixtures.weight @ (mixtures.sd[row] ** 2 + (mixtures.mean[row] - mean) ** 2)
     return mean, math.sqrt(float(variance))
 
 
-def _tau(line: HalfLine, level: float, power: float) -> Estimate:
+def tau_estimate(line: HalfLine, level: float, power: float) -> Estimate:
+    """Return the summary of tau, its infinite moments infinite; ``power`` is that of :func:`tail_power`."""
     mean = float(line.weight @ line.tau)
     sd = math.sqrt(float(line.weight @ (line.tau - mean) ** 2))
     low, median, high = line.quantile(np.array([(1.0 - level) / 2.0, 0.5, (1.0 + level) / 2.0]))
@@ -365,11 +403,20 @@ def posterior_shares(vi: Vector, tau: Estimate) -> tuple[Share, Share]:
     )
 
 
-def _studies(data: Inputs, mixtures: Mixtures, ends: list[Vector]) -> tuple[StudyEstimate, ...]:
+def central_intervals(mixtures: Mixtures, level: float) -> list[tuple[float, float]]:
+    """Return the equal-tailed interval of every mixture."""
+    low, high = (mixtures.quantile(p) for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def shrunken(
+    mixtures: Mixtures, first: int, ends: Sequence[tuple[float, float]], shift: float
+) -> tuple[StudyEstimate, ...]:
+    """Return the true effects of the studies, which are the mixtures from ``first`` on."""
     rows = []
-    for i in range(2, data.k + 2):
-        mean, sd = _moments(mixtures, i)
-        rows.append(StudyEstimate(mean + data.shift, sd, float(ends[0][i]), float(ends[1][i])))
+    for i in range(first, len(ends)):
+        mean, sd = mixture_moments(mixtures, i)
+        rows.append(StudyEstimate(mean + shift, sd, ends[i][0] + shift, ends[i][1] + shift))
     return tuple(rows)
 
 

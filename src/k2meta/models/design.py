@@ -161,3 +161,30 @@ def check_rank(design: Design) -> None:
         share = np.abs(turned[-1])
         part = np.flatnonzero(share > 1e-6 * share.max())
         raise CollinearityError([design.names[design.moderators[j]] for j in part])
+
+
+def new_rows(X: ArrayLike, names: Sequence[str]) -> Matrix:
+    """Return moderators at which a regression is to be predicted, shape (n, p), an intercept put first.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, m) or (n,)
+        Moderators without the intercept; (n,) for a single one.
+    names : sequence of str, length p
+        Columns of the regression.
+
+    Raises
+    ------
+    InputError
+        Columns that do not fit, or a value that is not finite.
+    """
+    try:
+        rows = np.array(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"X must hold numbers: {error}") from error
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    if rows.ndim == 2 and names[0] == "intercept" and rows.shape[1] == len(names) - 1:
+        rows = np.column_stack([np.ones(len(rows)), rows])
+    if rows.ndim != 2 or rows.shape[1] != len(names) or not np.all(np.isfinite(rows)):
+        raise InputError(f"X must hold finite numbers, one column for each of {', '.join(names)}")
+    return rows

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, chdtri, fdtrc
 
-from k2meta.models.design import Design, Matrix, check_rank, checked_regression
+from k2meta.models.design import Design, Matrix, check_rank, checked_regression, new_rows
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.fit import Heterogeneity, QTest
 from k2meta.models.heterogeneity import SCAN_FLOOR, SCAN_POINTS_PER_DECADE, Tau2
@@ -661,12 +661,7 @@ def predict(fit: MetaRegression, X: ArrayLike) -> tuple[Predicted, ...]:
     """
     if fit.tau2 is None:
         raise InputError(fit.not_run or "the regression was not run")
-    rows = np.array(X, dtype=np.float64)
-    rows = rows[:, None] if rows.ndim == 1 else rows
-    if fit.names[0] == "intercept" and rows.shape[1] == len(fit.names) - 1:
-        rows = np.column_stack([np.ones(len(rows)), rows])
-    if rows.shape[1] != len(fit.names) or not np.all(np.isfinite(rows)):
-        raise InputError(f"X must hold finite numbers, one column for each of {', '.join(fit.names)}")
+    rows = new_rows(X, fit.names)
     factor = critical(fit.level, fit.coefficients[0].df)
     beta = np.array([one.value for one in fit.coefficients])
     variance = np.einsum("ij,jk,ik->i", rows, np.array(fit.covariance), rows)
