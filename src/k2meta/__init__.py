@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
     from k2meta.models.fit import Fit
+    from k2meta.models.map_prior import effective_sample_size, map_prior
     from k2meta.models.meta_regression import meta_regression
+    from k2meta.models.mixtures import NormalMixture
     from k2meta.models.model_averaging import model_averaging
     from k2meta.models.multilevel import constant_correlation, multilevel, multivariate
     from k2meta.models.prior_strip import prior_strip
@@ -55,6 +57,7 @@ __all__ = [
     "BinomialSampler",
     "Fit",
     "LogNormalDf",
+    "NormalMixture",
     "StudentSampler",
     "__version__",
     "baujat",
@@ -75,6 +78,7 @@ __all__ = [
     "cumulative",
     "ecdf_band",
     "effect_sizes",
+    "effective_sample_size",
     "egger",
     "excess_significance",
     "fail_safe_n",
@@ -86,6 +90,7 @@ __all__ = [
     "influence",
     "leave_one_out",
     "mantel_haenszel",
+    "map_prior",
     "meta_regression",
     "model_averaging",
     "multilevel",
@@ -144,8 +149,10 @@ _ROOMS = {
         "peto",
     ),
     "k2meta.models.fit": ("Fit",),
+    "k2meta.models.map_prior": ("effective_sample_size", "map_prior"),
     "k2meta.models.meta_regression": ("meta_regression",),
     "k2meta.models.bayes_student": ("LogNormalDf", "StudentSampler"),
+    "k2meta.models.mixtures": ("NormalMixture",),
     "k2meta.models.model_averaging": ("model_averaging",),
     "k2meta.models.multilevel": (
         "constant_correlation",

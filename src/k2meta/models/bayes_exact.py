@@ -27,7 +27,7 @@ from k2meta.models.fit import (
     StudyEstimate,
 )
 from k2meta.models.inputs import Inputs, Vector, checked, checked_level
-from k2meta.models.mixtures import Mixtures, shortest_interval
+from k2meta.models.mixtures import Mixtures, mixture_moments, shortest_interval
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
 from k2meta.models.quadrature import HalfLine, Integrands, LogDensity, integrate_half_line
 from k2meta.models.weighted import typical_variance
@@ -348,13 +348,6 @@ def mixture_estimate(
         median=float(mixtures.repeated(row, 1).quantile(0.5)[0]) + shift,
         shortest=(short[0] + shift, short[1] + shift),
     )
-
-
-def mixture_moments(mixtures: Mixtures, row: int) -> tuple[float, float]:
-    """Return mean and standard deviation of one mixture."""
-    mean = float(mixtures.weight @ mixtures.mean[row])
-    variance = mixtures.weight @ (mixtures.sd[row] ** 2 + (mixtures.mean[row] - mean) ** 2)
-    return mean, math.sqrt(float(variance))
 
 
 def tau_estimate(line: HalfLine, level: float, power: float) -> Estimate:
