@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from k2meta.models.bayes_binomial import BinomialSampler
     from k2meta.models.bayes_exact import bayes_random_effects
     from k2meta.models.bayes_factors import bayes_factor_effect, bayes_factor_heterogeneity
+    from k2meta.models.bayes_regression import bayes_meta_regression
     from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
     from k2meta.models.fit import Fit
+    from k2meta.models.map_prior import effective_sample_size, map_prior
     from k2meta.models.meta_regression import meta_regression
+    from k2meta.models.mixtures import NormalMixture
     from k2meta.models.model_averaging import model_averaging
     from k2meta.models.multilevel import constant_correlation, multilevel, multivariate
     from k2meta.models.prior_strip import prior_strip
@@ -54,11 +57,13 @@ __all__ = [
     "BinomialSampler",
     "Fit",
     "LogNormalDf",
+    "NormalMixture",
     "StudentSampler",
     "__version__",
     "baujat",
     "bayes_factor_effect",
     "bayes_factor_heterogeneity",
+    "bayes_meta_regression",
     "bayes_random_effects",
     "bayes_random_effects_batch",
     "begg",
@@ -73,6 +78,7 @@ __all__ = [
     "cumulative",
     "ecdf_band",
     "effect_sizes",
+    "effective_sample_size",
     "egger",
     "excess_significance",
     "fail_safe_n",
@@ -84,6 +90,7 @@ __all__ = [
     "influence",
     "leave_one_out",
     "mantel_haenszel",
+    "map_prior",
     "meta_regression",
     "model_averaging",
     "multilevel",
@@ -135,14 +142,17 @@ _ROOMS = {
     "k2meta.models.bayes_binomial": ("BinomialSampler",),
     "k2meta.models.bayes_exact": ("bayes_random_effects",),
     "k2meta.models.bayes_factors": ("bayes_factor_effect", "bayes_factor_heterogeneity"),
+    "k2meta.models.bayes_regression": ("bayes_meta_regression",),
     "k2meta.models.common_effect": ("common_effect",),
     "k2meta.models.counts": (
         "mantel_haenszel",
         "peto",
     ),
     "k2meta.models.fit": ("Fit",),
+    "k2meta.models.map_prior": ("effective_sample_size", "map_prior"),
     "k2meta.models.meta_regression": ("meta_regression",),
     "k2meta.models.bayes_student": ("LogNormalDf", "StudentSampler"),
+    "k2meta.models.mixtures": ("NormalMixture",),
     "k2meta.models.model_averaging": ("model_averaging",),
     "k2meta.models.multilevel": (
         "constant_correlation",

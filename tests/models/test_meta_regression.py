@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import k2meta as km
+from k2meta.models.design import CollinearityError
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.meta_regression import (
     ESTIMATORS,
-    CollinearityError,
     error_contrasts,
     meta_regression,
     permutation_test,

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import k2meta as km
+from k2meta.models.design import CollinearityError
 from k2meta.models.errors import InputError, UnknownMethodError
-from k2meta.models.meta_regression import CollinearityError, meta_regression
+from k2meta.models.meta_regression import meta_regression
 from k2meta.models.multilevel import STRUCTURES, constant_correlation, multilevel, multivariate
 from tests.references import load
 

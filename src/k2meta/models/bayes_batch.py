@@ -16,12 +16,13 @@ from functools import cache
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from k2meta.models.bayes_exact import bayes_random_effects
-from k2meta.models.errors import InputError
+from k2meta.models.bayes_exact import bayes_random_effects, tail_power
+from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.inputs import Vector, checked_level
-from k2meta.models.priors import Normal, TauPrior
+from k2meta.models.mixtures import each_quantile
+from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
 
 Matrix = NDArray[np.float64]
 
@@ -147,8 +148,8 @@ class Priors:
     mu: Normal | None
 
     def power(self, k: int) -> float:
-        """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite."""
-        return self.tau.tail + (k if self.mu else k - 1)
+        """Return a where the posterior of tau falls as tau**-a, as the single fit does."""
+        return tail_power(k, self.tau, flat=int(self.mu is None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +238,8 @@ def bayes_random_effects_batch(
     """
     effects, variances = checked_rows(Y, V)
     level = checked_level(level)
+    check_tau_prior(tau_prior)
+    check_mu_prior(mu_prior)
     priors = Priors(tau_prior, mu_prior)
     out = np.full((len(FIELDS), len(effects)), np.nan)
     k, error, nodes, not_run = _solve(effects, variances, priors, _summary(level), out)
@@ -363,11 +366,10 @@ def _solve(
 def _why_not(k: int, priors: Priors) -> str:
     if k == 0:
         return "No study is present, so there is nothing to pool."
-    if priors.power(k) <= 1.0:
-        studies = "study" if k == 1 else "studies"
-        return (
-            f"tau ~ {priors.tau.describe()} with {k} {studies} leaves an improper posterior; use a proper prior."
-        )
+    try:
+        priors.power(k)
+    except ImproperPosteriorError as error:
+        return str(error)
     return ""
 
 
@@ -540,7 +542,7 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
         mean = (weight * found.mean).sum(axis=1)
         sd = np.sqrt((weight * (found.variance + (found.mean - mean[:, None]) ** 2)).sum(axis=1))
         scale = np.sqrt(found.variance)
-        low, high = (_quantile(weight, found.mean, scale, sd, p) + rows.shift for p in ends)
+        low, high = (each_quantile(weight, found.mean, scale, sd, p) + rows.shift for p in ends)
         power = rows.priors.power(rows.y.shape[1])
         none = np.full(len(mean), np.inf)
         evident = rows.priors.tau.proper and rows.priors.mu is not None
@@ -557,37 +559,6 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
         ])  # fmt: skip
 
     return summary
-
-
-def _quantile(weight: Matrix, mean: Matrix, sd: Matrix, size: Vector, p: float) -> Vector:
-    """Return the quantile p of b mixtures of normals, shape (b,), to 1e-12 of their standard deviations ``size``.
-
-    Newton's method on the probit scale, on which a mixture is nearly a straight line, kept between the smallest
-    and the largest quantile of the components.
-    """
-    z = float(ndtri(p))
-    ends = mean + z * sd
-    margin = 1e-9 * sd.max(axis=1)
-    low, high = ends.min(axis=1) - margin, ends.max(axis=1) + margin
-    result = (weight * ends).sum(axis=1)
-    active = np.arange(len(result))
-    for _ in range(200):
-        w, s, x = weight[active], sd[active], result[active]
-        t = (x[:, None] - mean[active]) / s
-        below = (w * ndtr(t)).sum(axis=1)
-        density = (w * np.exp(-0.5 * t * t) / s).sum(axis=1)
-        reached = ndtri(below)
-        under = below < p
-        low[active] = np.where(under, x, low[active])
-        high[active] = np.where(under, high[active], x)
-        new = x + (z - reached) * np.exp(-0.5 * reached * reached) / density
-        outside = ~((new >= low[active]) & (new <= high[active]))
-        new[outside] = 0.5 * (low[active] + high[active])[outside]
-        result[active] = new
-        active = active[np.abs(new - x) > 1e-12 * size[active]]
-        if not active.size:
-            break
-    return result
 
 
 def _median_of_tau(found: Resolved) -> Vector:

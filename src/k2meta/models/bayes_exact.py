@@ -8,6 +8,7 @@ normals over its nodes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,9 @@ from k2meta.models.fit import (
     StudyEstimate,
 )
 from k2meta.models.inputs import Inputs, Vector, checked, checked_level
-from k2meta.models.mixtures import Mixtures, shortest_interval
-from k2meta.models.priors import Normal, TauPrior
-from k2meta.models.quadrature import HalfLine, integrate_half_line
+from k2meta.models.mixtures import Mixtures, mixture_moments, shortest_interval
+from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.models.quadrature import HalfLine, Integrands, LogDensity, integrate_half_line
 from k2meta.models.weighted import typical_variance
 
 PRUNE = 1e-16
@@ -80,6 +81,128 @@ def conditional(yi: Vector, vi: Vector, tau: Vector, mu_prior: Normal | None) ->
     return Conditional(mean, mu_prior.sd**2 / (total * spread), seen, weight)
 
 
+MuPrior = Normal | float | None
+"""What is known of mu: a prior, a known value, or nothing (flat, density one)."""
+
+
+def given_tau(data: Inputs, tau: Vector, mu: MuPrior) -> Conditional:
+    """Return mu given tau on the shifted scale of ``data``, and the log likelihood of tau.
+
+    Parameters
+    ----------
+    data : Inputs
+        Effects, shifted, and their variances.
+    tau : ndarray, shape (n,)
+        Between-study standard deviations.
+    mu : Normal, float or None
+        Prior or known value of mu on the scale of the effects before the shift; ``None`` is flat.
+    """
+    if isinstance(mu, Normal):
+        return conditional(data.yi, data.vi, tau, Normal(mu.mean - data.shift, mu.sd))
+    if mu is None:
+        return conditional(data.yi, data.vi, tau, None)
+    known = mu - data.shift
+    weight = 1.0 / (data.vi + (tau * tau)[:, None])
+    seen = 0.5 * np.log(weight).sum(axis=1) - 0.5 * weight @ (data.yi - known) ** 2
+    seen -= 0.5 * data.k * math.log(2.0 * math.pi)
+    return Conditional(np.full(len(tau), known), np.zeros(len(tau)), seen, weight)
+
+
+def tau_posterior(data: Inputs, tau_prior: TauPrior, mu: MuPrior) -> HalfLine:
+    """Return the posterior of tau; its ``log_total`` is the log evidence where all priors are proper.
+
+    Raises
+    ------
+    PriorError
+        Something that is no prior.
+    ImproperPosteriorError
+        Too few studies for the tail of the prior of tau.
+    """
+    power = tail_power(data.k, tau_prior, flat=int(mu is None))
+    scale = float(np.abs(data.yi).max()) + math.sqrt(float(data.vi.min()))
+
+    def log_likelihood(tau: Vector) -> Vector:
+        return given_tau(data, tau, mu).log_likelihood
+
+    def moments(tau: Vector) -> NDArray[np.float64]:
+        given = given_tau(data, tau, mu)
+        # A flat mu has a second moment only where tau has one; under a prior it always has.
+        rows = [given.mean / scale, *([given.variance / scale**2] if power > 3.0 or mu is not None else [])]
+        return np.vstack(rows)
+
+    return integrate_tau(log_likelihood, moments, data.vi, scale, tau_prior, power)
+
+
+def integrate_tau(
+    log_likelihood: LogDensity,
+    moments: Integrands,
+    vi: Vector,
+    scale: float,
+    tau_prior: TauPrior,
+    power: float,
+) -> HalfLine:
+    """Return the posterior of tau from its log likelihood.
+
+    Parameters
+    ----------
+    log_likelihood : callable
+        From tau, shape (n,), to the log likelihood with all else integrated out.
+    moments : callable
+        From tau, shape (n,), to factors (q, n) whose expectations must be accurate besides those of tau.
+    vi : ndarray, shape (k,)
+        Sampling variances; below the smallest of them the likelihood is smooth.
+    scale : float
+        Size of the effects, which the moments of tau are measured by.
+    tau_prior : TauPrior
+        Prior of tau.
+    power : float
+        Where the posterior of tau falls as tau**-power, from :func:`tail_power`.
+    """
+    # The second moment is asked for only where it is finite.
+    order = 2 if power > 3.0 else 0
+    spread = math.sqrt(float(vi.min()))
+    unit = spread if tau_prior.width is None else min(spread, tau_prior.width)
+
+    def log_density(tau: Vector) -> Vector:
+        return log_likelihood(tau) + tau_prior.logpdf(tau)
+
+    def integrands(tau: Vector) -> NDArray[np.float64]:
+        return np.vstack([moments(tau), (tau / scale) ** order])
+
+    return integrate_half_line(log_density, integrands, unit, upper=getattr(tau_prior, "upper", None), power=order)
+
+
+def tail_power(k: int, tau_prior: TauPrior, *, flat: int) -> float:
+    """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite.
+
+    Parameters
+    ----------
+    k : int
+        Number of studies.
+    tau_prior : TauPrior
+        Prior of tau.
+    flat : int
+        Number of coefficients (mu, or those of a regression) with a flat prior.
+
+    Raises
+    ------
+    PriorError
+        Something that is no prior of tau.
+    ImproperPosteriorError
+        When a is one or less.
+    """
+    check_tau_prior(tau_prior)
+    # Each study contributes 1 / tau; integrating a coefficient over a flat prior gives one tau back.
+    power = tau_prior.tail + (k - flat)
+    if power <= 1.0:
+        studies = "study" if k == 1 else "studies"
+        raise ImproperPosteriorError(
+            f"tau ~ {tau_prior.describe()} with {k} {studies} leaves an improper posterior; "
+            "use a proper prior for tau, for example HalfNormal"
+        )
+    return power
+
+
 def bayes_random_effects(
     yi: ArrayLike,
     vi: ArrayLike,
@@ -118,21 +241,23 @@ def bayes_random_effects(
     ------
     InputError
         Unusable effects, variances or level; the message names the index.
+    PriorError
+        Something that is no prior of tau or mu.
     ImproperPosteriorError
         Too few studies for an improper prior of tau.
     """
     data, level = checked(yi, vi), checked_level(level)
-    centred = None if mu_prior is None else Normal(mu_prior.mean - data.shift, mu_prior.sd)
-    power = _tail_power(data.k, tau_prior, mu_prior)
-    line = _posterior_of_tau(data, tau_prior, centred, power)
+    check_mu_prior(mu_prior)
+    power = tail_power(data.k, tau_prior, flat=int(mu_prior is None))
+    line = tau_posterior(data, tau_prior, mu_prior)
     # Moments need every node: under a heavy tail the far ones weigh little and count for much.
     some = line.weight > 0.0
     tau, weight = line.tau[some], line.weight[some] / line.weight[some].sum()
-    given = conditional(data.yi, data.vi, tau, centred)
+    given = given_tau(data, tau, mu_prior)
     mixtures = _mixtures(data, tau, weight, given)
-    ends = [mixtures.quantile(p) + data.shift for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)]
-    tau_estimate = _tau(line, level, power)
-    i2, h2 = posterior_shares(data.vi, tau_estimate)
+    ends = central_intervals(mixtures, level)
+    tau_found = tau_estimate(line, level, power)
+    i2, h2 = posterior_shares(data.vi, tau_found)
     return Fit(
         model=model or "bayes_exact",
         method="Bayesian random effects, exact by quadrature",
@@ -142,94 +267,91 @@ def bayes_random_effects(
             "level": level,
         },
         k=data.k,
-        mu=_mu(data, mixtures, ends, level, infinite=mu_prior is None and power <= 3.0),
-        tau2=_tau2(line, tau_estimate, power, level),
-        tau=tau_estimate,
+        mu=mixture_estimate(mixtures, 0, ends[0], data.shift, level, infinite=mu_prior is None and power <= 3.0),
+        tau2=_tau2(line, tau_found, power, level),
+        tau=tau_found,
         i2=i2.value,
         h2=h2.value,
         i2_share=i2,
         h2_share=h2,
         q=cochran_q(data),
-        prediction=Prediction(float(ends[0][1]), float(ends[1][1]), None, "posterior predictive", level),
+        prediction=Prediction(
+            ends[1][0] + data.shift, ends[1][1] + data.shift, None, "posterior predictive", level
+        ),
         weights=expected_weights(weight, given),
-        studies=_studies(data, mixtures, ends),
-        diagnostics=Diagnostics(converged=line.converged, at_boundary=False, iterations=line.levels),
+        studies=shrunken(mixtures, 2, ends, data.shift),
+        diagnostics=Diagnostics(
+            converged=line.converged, at_boundary=False, iterations=line.levels, quadrature_error=line.error
+        ),
         posterior=_posterior(tau, weight, line.density[some], given, data.shift),
         log_evidence=line.log_total if tau_prior.proper and mu_prior is not None else None,
         warnings=_warnings(data.k, power, line),
     )
 
 
-def _tail_power(k: int, tau_prior: TauPrior, mu_prior: Normal | None) -> float:
-    """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite."""
-    # Each study contributes 1 / tau; integrating mu over a flat prior gives one tau back.
-    power = tau_prior.tail + (k if mu_prior else k - 1)
-    if power <= 1.0:
-        studies = "study" if k == 1 else "studies"
-        raise ImproperPosteriorError(
-            f"tau ~ {tau_prior.describe()} with {k} {studies} leaves an improper posterior; "
-            "use a proper prior for tau, for example HalfNormal"
-        )
-    return power
-
-
-def _posterior_of_tau(data: Inputs, prior: TauPrior, mu_prior: Normal | None, power: float) -> HalfLine:
-    order = 2 if power > 3.0 else 0
-    spread = math.sqrt(float(data.vi.min()))
-    unit = spread if prior.width is None else min(spread, prior.width)
-    scale = float(np.abs(data.yi).max()) + spread
-
-    def log_density(tau: Vector) -> Vector:
-        return conditional(data.yi, data.vi, tau, mu_prior).log_likelihood + prior.logpdf(tau)
-
-    def integrands(tau: Vector) -> NDArray[np.float64]:
-        given = conditional(data.yi, data.vi, tau, mu_prior)
-        rows = [given.mean / scale, (tau / scale) ** order]
-        if order or mu_prior:
-            rows.append(given.variance / scale**2)
-        return np.vstack(rows)
-
-    upper = getattr(prior, "upper", None)
-    return integrate_half_line(log_density, integrands, unit, upper=upper, power=order)
-
-
 def _mixtures(data: Inputs, tau: Vector, weight: Vector, given: Conditional) -> Mixtures:
     """Return mu, the effect of a new study and the k true effects as mixtures over tau: rows 0, 1, 2 to k + 1."""
-    pull = given.weight.T * data.vi[:, None]
-    theta = pull * given.mean + (1.0 - pull) * data.yi[:, None]
-    # 1 - pull loses its digits when tau is small, tau^2 w does not.
-    variance = (tau**2 * given.weight.T) * data.vi[:, None] + pull**2 * given.variance
+    theta, variance = true_effects(data.yi, data.vi, tau, given.mean, given.variance)
     mean = np.vstack([given.mean, given.mean, theta])
     sd = np.sqrt(np.vstack([given.variance, given.variance + tau**2, variance]))
     return Mixtures(weight, mean, sd)
 
 
-def _mu(data: Inputs, mixtures: Mixtures, ends: list[Vector], level: float, *, infinite: bool) -> Estimate:
-    mean, sd = _moments(mixtures, 0)
+def true_effects(
+    y: Vector, v: Vector, tau: Vector, mean: NDArray[np.float64], variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of the k true effects given tau, each of shape (k, n).
+
+    Parameters
+    ----------
+    y, v : ndarray, shape (k,)
+        Effects and sampling variances.
+    tau : ndarray, shape (n,)
+        Between-study standard deviations.
+    mean, variance : ndarray, shape (n,) or (k, n)
+        Those of the effect expected of each study, given tau.
+    """
+    precision = 1.0 / (v[:, None] + tau * tau)
+    pull = precision * v[:, None]
+    # 1 - pull loses its digits when tau is small, tau^2 w does not.
+    kept = tau**2 * precision
+    return pull * mean + kept * y[:, None], kept * v[:, None] + pull**2 * variance
+
+
+def mixture_estimate(
+    mixtures: Mixtures, row: int, ends: tuple[float, float], shift: float, level: float, *, infinite: bool
+) -> Estimate:
+    """Return the summary of one mixture, moved back by ``shift``.
+
+    Parameters
+    ----------
+    mixtures : Mixtures
+        Mixtures of normals, of which ``row`` is meant.
+    ends : tuple of float
+        Its equal-tailed interval, before the shift.
+    infinite : bool
+        Whether heavy tails make its standard deviation infinite.
+    """
+    mean, sd = mixture_moments(mixtures, row)
     short = shortest_interval(
-        lambda p: mixtures.repeated(0, len(p)).quantile(p),
-        lambda x: mixtures.repeated(0, len(x)).pdf(x),
+        lambda p: mixtures.repeated(row, len(p)).quantile(p),
+        lambda x: mixtures.repeated(row, len(x)).pdf(x),
         level,
         from_the_edge=False,
     )
     return Estimate(
-        value=mean + data.shift,
+        value=mean + shift,
         se=math.inf if infinite else sd,
-        low=float(ends[0][0]),
-        high=float(ends[1][0]),
+        low=ends[0] + shift,
+        high=ends[1] + shift,
         level=level,
-        median=float(mixtures.repeated(0, 1).quantile(0.5)[0]) + data.shift,
-        shortest=(short[0] + data.shift, short[1] + data.shift),
+        median=float(mixtures.repeated(row, 1).quantile(0.5)[0]) + shift,
+        shortest=(short[0] + shift, short[1] + shift),
     )
 
 
-def _moments(mixtures: Mixtures, row: int) -> tuple[float, float]:
-    mean = float(mixtures.weight @ mixtures.mean[row])
-    variance = mixtures.weight @ (mixtures.sd[row] ** 2 + (mixtures.mean[row] - mean) ** 2)
-    return mean, math.sqrt(float(variance))
-
-
-def _tau(line: HalfLine, level: float, power: float) -> Estimate:
+def tau_estimate(line: HalfLine, level: float, power: float) -> Estimate:
+    """Return the summary of tau, its infinite moments infinite; ``power`` is that of :func:`tail_power`."""
     mean = float(line.weight @ line.tau)
     sd = math.sqrt(float(line.weight @ (line.tau - mean) ** 2))
     low, median, high = line.quantile(np.array([(1.0 - level) / 2.0, 0.5, (1.0 + level) / 2.0]))
@@ -274,11 +396,20 @@ def posterior_shares(vi: Vector, tau: Estimate) -> tuple[Share, Share]:
     )
 
 
-def _studies(data: Inputs, mixtures: Mixtures, ends: list[Vector]) -> tuple[StudyEstimate, ...]:
+def central_intervals(mixtures: Mixtures, level: float) -> list[tuple[float, float]]:
+    """Return the equal-tailed interval of every mixture."""
+    low, high = (mixtures.quantile(p) for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def shrunken(
+    mixtures: Mixtures, first: int, ends: Sequence[tuple[float, float]], shift: float
+) -> tuple[StudyEstimate, ...]:
+    """Return the true effects of the studies, which are the mixtures from ``first`` on."""
     rows = []
-    for i in range(2, data.k + 2):
-        mean, sd = _moments(mixtures, i)
-        rows.append(StudyEstimate(mean + data.shift, sd, float(ends[0][i]), float(ends[1][i])))
+    for i in range(first, len(ends)):
+        mean, sd = mixture_moments(mixtures, i)
+        rows.append(StudyEstimate(mean + shift, sd, ends[i][0] + shift, ends[i][1] + shift))
     return tuple(rows)
 
 

@@ -9,19 +9,15 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from k2meta.models.bayes_exact import Conditional, conditional
-from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
-from k2meta.models.inputs import Inputs, Vector, checked
-from k2meta.models.priors import Normal, TauPrior
-from k2meta.models.quadrature import HalfLine, integrate_half_line
+from k2meta.models.bayes_exact import MuPrior, given_tau, tau_posterior
+from k2meta.models.errors import InputError, PriorError
+from k2meta.models.inputs import Inputs, checked
+from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
 
 MIN_K_HETEROGENEITY = 2
 """Fewest studies that say anything about heterogeneity."""
-
-MuPrior = Normal | float | None
-"""What is known of mu: a prior, a known value, or nothing (flat, density one)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +125,7 @@ def bayes_factor_heterogeneity(
     """
     data = checked(yi, vi)
     refuse_improper(tau_prior)
+    check_mu_prior(mu_prior)
     words = tau_prior.describe(), mu_prior.describe() if mu_prior else "flat"
     if data.k < MIN_K_HETEROGENEITY:
         why = "k = 1: Bayes factor not computed; one study says nothing about heterogeneity"
@@ -140,78 +137,14 @@ def bayes_factor_heterogeneity(
     )
 
 
-def given_tau(data: Inputs, tau: Vector, mu: MuPrior) -> Conditional:
-    """Return mu given tau on the shifted scale of ``data``, and the log likelihood of tau.
-
-    Parameters
-    ----------
-    data : Inputs
-        Effects, shifted, and their variances.
-    tau : ndarray, shape (n,)
-        Between-study standard deviations.
-    mu : Normal, float or None
-        Prior or known value of mu on the scale of the effects before the shift; ``None`` is flat.
-    """
-    if isinstance(mu, Normal):
-        return conditional(data.yi, data.vi, tau, Normal(mu.mean - data.shift, mu.sd))
-    if mu is None:
-        return conditional(data.yi, data.vi, tau, None)
-    known = mu - data.shift
-    weight = 1.0 / (data.vi + (tau * tau)[:, None])
-    seen = 0.5 * np.log(weight).sum(axis=1) - 0.5 * weight @ (data.yi - known) ** 2
-    seen -= 0.5 * data.k * math.log(2.0 * math.pi)
-    return Conditional(np.full(len(tau), known), np.zeros(len(tau)), seen, weight)
-
-
 def log_evidence_without_heterogeneity(data: Inputs, mu: MuPrior) -> float:
     """Return the log evidence of tau = 0; with a flat mu (density one) a constant short of an evidence."""
     return float(given_tau(data, np.zeros(1), mu).log_likelihood[0])
 
 
-def tau_posterior(data: Inputs, tau_prior: TauPrior, mu: MuPrior) -> HalfLine:
-    """Return the posterior of tau; its ``log_total`` is the log evidence where all priors are proper.
-
-    Raises
-    ------
-    ImproperPosteriorError
-        Too few studies for the tail of the prior of tau.
-    """
-    power = tail_power(data.k, tau_prior, mu)
-    # The second moment is asked for only where it is finite.
-    order = 2 if power > 3.0 else 0
-    spread = math.sqrt(float(data.vi.min()))
-    unit = spread if tau_prior.width is None else min(spread, tau_prior.width)
-    scale = float(np.abs(data.yi).max()) + spread
-
-    def log_density(tau: Vector) -> Vector:
-        return given_tau(data, tau, mu).log_likelihood + tau_prior.logpdf(tau)
-
-    def integrands(tau: Vector) -> NDArray[np.float64]:
-        return np.vstack([given_tau(data, tau, mu).mean / scale, (tau / scale) ** order])
-
-    return integrate_half_line(log_density, integrands, unit, upper=getattr(tau_prior, "upper", None), power=order)
-
-
-def tail_power(k: int, tau_prior: TauPrior, mu: MuPrior) -> float:
-    """Return a where the posterior of tau falls as tau**-a; moments of order a - 1 and more are infinite.
-
-    Raises
-    ------
-    ImproperPosteriorError
-        When a is one or less.
-    """
-    # Each study contributes 1 / tau; integrating mu over a flat prior gives one tau back.
-    power = tau_prior.tail + (k - (mu is None))
-    if power <= 1.0:
-        raise ImproperPosteriorError(
-            f"tau ~ {tau_prior.describe()} with k = {k} leaves an improper posterior; "
-            "use a proper prior for tau, for example HalfNormal"
-        )
-    return power
-
-
 def refuse_improper(tau_prior: TauPrior) -> None:
     """Raise a ``PriorError`` for an improper prior of tau."""
+    check_tau_prior(tau_prior)
     if not tau_prior.proper:
         raise PriorError(
             f"tau ~ {tau_prior.describe()}: an evidence needs a proper prior for tau, for example HalfNormal"

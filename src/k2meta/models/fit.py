@@ -121,7 +121,11 @@ class Posterior:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostics:
-    """How the numbers were reached, and whether they may be trusted."""
+    """How the numbers were reached, and whether they may be trusted.
+
+    ``quadrature_error`` belongs to fits by quadrature: how much the worst of the integrals over tau (the total and
+    the moments of mu and tau) differs when every panel is halved, as a share of the integral.
+    """
 
     converged: bool
     at_boundary: bool
@@ -134,6 +138,7 @@ class Diagnostics:
     ebfmi: float | None = None
     mcse_mu: float | None = None
     mcse_tau: float | None = None
+    quadrature_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

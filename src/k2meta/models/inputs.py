@@ -46,17 +46,23 @@ def checked(yi: ArrayLike, vi: ArrayLike) -> Inputs:
         No study, lengths that differ, a shape other than (k,), a value that is not finite, or a variance that
         is not positive. The message names the index of the first offending value.
     """
-    y = vector("yi", yi)
+    y = checked_effects(yi)
     v = vector("vi", vi)
     if len(y) != len(v):
         raise InputError(f"yi has {len(y)} values and vi has {len(v)}; one variance belongs to each effect")
-    if not len(y):
-        raise InputError("yi is empty; a model needs at least one study")
     bad = np.flatnonzero(v <= 0)
     if bad.size:
         raise InputError(f"vi[{bad[0]}] = {float(v[bad[0]])!r}: a sampling variance must be positive")
     shift = float(y[np.argmin(v)])
     return Inputs(y - shift, v, shift)
+
+
+def checked_effects(yi: ArrayLike) -> Vector:
+    """Return effects (k,), k >= 1, as finite floats; :class:`InputError` names the first that is not one."""
+    y = vector("yi", yi)
+    if not len(y):
+        raise InputError("yi is empty; a model needs at least one study")
+    return y
 
 
 def checked_level(level: float) -> float:

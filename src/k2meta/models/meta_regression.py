@@ -16,21 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, chdtri, fdtrc
 
+from k2meta.models.design import Design, Matrix, check_rank, checked_regression, new_rows
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.fit import Heterogeneity, QTest
 from k2meta.models.heterogeneity import SCAN_FLOOR, SCAN_POINTS_PER_DECADE, Tau2
 from k2meta.models.inputs import Vector, checked, checked_level
 from k2meta.models.intervals import critical, two_sided_p
 from k2meta.models.roots import Root, bracketed_root
-
-Matrix = NDArray[np.float64]
-
-RANK_TOLERANCE = 1e-8
-"""A direction of the centred, unit-length columns shorter than this is none: a variance inflation of 1e16 leaves
-no digit of a coefficient."""
-
-CONSTANT_TOLERANCE = 1e-12
-"""A column whose spread is below this share of its size is a constant written with rounding."""
 
 LARGE_VIF = 10.0
 """Customary bound above which a coefficient hardly has information of its own."""
@@ -45,16 +37,6 @@ TIE = 1e-9
 """Relative difference below which two test statistics are equal: far above rounding, far below a real step."""
 
 INTERVALS = ("HKSJ", "HKSJ-guarded", "t", "z")
-
-
-class CollinearityError(InputError):
-    """Moderators of which one follows from the others; the message names them, and so does ``columns``."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = tuple(columns)
-        named = ", ".join(repr(name) for name in columns)
-        said = f"columns {named} determine each other" if len(columns) > 1 else f"column {named} is constant"
-        super().__init__(f"X: {said}, so their coefficients are not identified; leave one of them out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,20 +200,6 @@ class PermutationTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
-    """A checked design matrix, shape (k, p); ``moderators`` are the columns that are not the intercept."""
-
-    X: Matrix
-    names: tuple[str, ...]
-    intercept: bool
-
-    @property
-    def moderators(self) -> list[int]:
-        """Positions of the columns the omnibus test is about."""
-        return list(range(1 if self.intercept else 0, self.X.shape[1]))
-
-
-@dataclass(frozen=True, slots=True)
 class Contrasts:
     """Error contrasts turned so that their covariance is diagonal for every tau2.
 
@@ -273,75 +241,6 @@ class LeastSquares:
     beta: Vector
     covariance: Matrix
     hat: Vector
-
-
-def design_matrix(
-    X: ArrayLike | Mapping[str, ArrayLike] | None, k: int, names: Iterable[str] | None, *, intercept: bool
-) -> Design:
-    """Return the design matrix of k studies with named columns.
-
-    Raises
-    ------
-    InputError
-        Rows or names that do not fit, a value that is not finite, or no column at all.
-    """
-    if isinstance(X, Mapping):
-        names = tuple(X) if names is None else names
-        X = np.column_stack([_column(name, values, k) for name, values in X.items()]) if X else None
-    try:
-        matrix = np.empty((k, 0)) if X is None else np.array(X, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"X must hold numbers (code groups as 0/1 columns): {error}") from error
-    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
-    if matrix.ndim != 2 or len(matrix) != k:
-        raise InputError(f"X has shape {matrix.shape}; it needs one row for each of the {k} effects")
-    labels = tuple(f"x{j + 1}" for j in range(matrix.shape[1])) if names is None else tuple(names)
-    if len(labels) != matrix.shape[1]:
-        raise InputError(f"names has {len(labels)} entries and X has {matrix.shape[1]} columns")
-    bad = np.argwhere(~np.isfinite(matrix))
-    if bad.size:
-        i, j = bad[0]
-        raise InputError(f"X[{i}, {j}] (column {labels[j]!r}) = {float(matrix[i, j])!r} is not a finite number")
-    if intercept:
-        matrix, labels = np.column_stack([np.ones(k), matrix]), ("intercept", *labels)
-    if not labels:
-        raise InputError("X has no column and there is no intercept: nothing is to be estimated")
-    return Design(matrix, labels, intercept)
-
-
-def _column(name: str, values: ArrayLike, k: int) -> Vector:
-    try:
-        column = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"X: column {name!r} must hold numbers (code groups as 0/1): {error}") from error
-    if column.shape != (k,):
-        raise InputError(f"X: column {name!r} has shape {column.shape}; it needs {k} values")
-    return column
-
-
-def check_rank(design: Design) -> None:
-    """Refuse columns that determine each other, and say which.
-
-    Raises
-    ------
-    CollinearityError
-        Names a constant column, or the columns with a share in the dependence.
-    """
-    columns = [design.X[:, j] for j in design.moderators]
-    if design.intercept:
-        columns = [column - column.mean() for column in columns]
-    sizes = [float(np.linalg.norm(design.X[:, j])) for j in design.moderators]
-    for j, column, size in zip(design.moderators, columns, sizes, strict=True):
-        if float(np.linalg.norm(column)) <= CONSTANT_TOLERANCE * size:
-            raise CollinearityError([design.names[j]])
-    if len(columns) < 2:
-        return
-    unit = np.column_stack([column / np.linalg.norm(column) for column in columns])
-    _, values, turned = np.linalg.svd(unit, full_matrices=True)
-    if len(values) < len(columns) or values[-1] <= RANK_TOLERANCE:
-        share = np.abs(turned[-1])
-        part = np.flatnonzero(share > 1e-6 * share.max())
-        raise CollinearityError([design.names[design.moderators[j]] for j in part])
 
 
 def error_contrasts(yi: Vector, vi: Vector, X: Matrix) -> Contrasts:
@@ -570,20 +469,17 @@ def meta_regression(
         raise UnknownMethodError("tau2", tau2, ESTIMATORS)
     if interval not in INTERVALS:
         raise UnknownMethodError("interval", interval, INTERVALS)
-    data, level = checked(yi, vi), checked_level(level)
-    design = design_matrix(X, data.k, names, intercept=intercept)
+    data, level = checked_regression(yi, vi, X, names, intercept=intercept), checked_level(level)
+    design, y = data.design, data.y
     if data.k <= len(design.names):
         return _not_run(data.k, design, tau2, interval, level)
     check_rank(design)
-    # With an intercept the shift is its business; without one the effects are taken as they are.
-    shift = data.shift if intercept else 0.0
-    y = data.yi if intercept else data.yi + data.shift
-    contrasts = error_contrasts(y, data.vi, design.X)
+    contrasts = error_contrasts(y, data.v, design.X)
     found = ESTIMATORS[tau2](contrasts)
-    solved = weighted_least_squares(y, 1.0 / (data.vi + found.value), design.X)
-    solved.beta[0] += shift
-    without = _tau2_without(y, data.vi, design, contrasts, tau2)
-    return _result(Working(y + shift, design.X, data.vi + found.value, design.names), design, contrasts,
+    solved = weighted_least_squares(y, 1.0 / (data.v + found.value), design.X)
+    solved.beta[0] += data.shift
+    without = _tau2_without(y, data.v, design, contrasts, tau2)
+    return _result(Working(y + data.shift, design.X, data.v + found.value, design.names), design, contrasts,
                    found, solved, without, tau2, interval, level)  # fmt: skip
 
 
@@ -765,12 +661,7 @@ def predict(fit: MetaRegression, X: ArrayLike) -> tuple[Predicted, ...]:
     """
     if fit.tau2 is None:
         raise InputError(fit.not_run or "the regression was not run")
-    rows = np.array(X, dtype=np.float64)
-    rows = rows[:, None] if rows.ndim == 1 else rows
-    if fit.names[0] == "intercept" and rows.shape[1] == len(fit.names) - 1:
-        rows = np.column_stack([np.ones(len(rows)), rows])
-    if rows.shape[1] != len(fit.names) or not np.all(np.isfinite(rows)):
-        raise InputError(f"X must hold finite numbers, one column for each of {', '.join(fit.names)}")
+    rows = new_rows(X, fit.names)
     factor = critical(fit.level, fit.coefficients[0].df)
     beta = np.array([one.value for one in fit.coefficients])
     variance = np.einsum("ij,jk,ik->i", rows, np.array(fit.covariance), rows)

@@ -9,27 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logsumexp
 
-from k2meta.models.bayes_exact import PRUNE
+from k2meta.models.bayes_exact import PRUNE, given_tau, tail_power, tau_posterior
 from k2meta.models.bayes_factors import (
     exponential,
-    given_tau,
     log_evidence_without_heterogeneity,
     refuse_improper,
-    tail_power,
-    tau_posterior,
 )
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Estimate
 from k2meta.models.inputs import Inputs, Vector, checked, checked_level
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import Normal, TauPrior
-from k2meta.models.quadrature import NODES, HalfLine
+from k2meta.models.quadrature import HalfLine
 from k2meta.models.roots import bracketed_roots
 
 MIN_K = 2
@@ -183,7 +179,7 @@ def model_averaging(
     mu_zero, tau_zero = float(share[~effect].sum()), float(share[~heterogeneity].sum())
     mixture = _mixture(fitted, _within(log_posterior, effect))
     lines = _lines(fitted, _within(log_posterior, heterogeneity))
-    least = min(tail_power(data.k, prior, 0.0) for prior in tau_priors)
+    least = min(tail_power(data.k, prior, flat=0) for prior in tau_priors)
     below = float(mixture.cdf(np.array([-data.shift]))[0])
     return ModelAverage(
         k=data.k,
@@ -300,33 +296,13 @@ class _Lines:
         kept = math.fsum(share for _, share in self.parts if share >= PRUNE)
 
         def excess(tau: Vector) -> Vector:
-            return sum(s / kept * _cdf(line, tau) for line, s in self.parts if s >= PRUNE) - p
+            return sum(s / kept * line.cdf(tau) for line, s in self.parts if s >= PRUNE) - p
 
         return bracketed_roots(excess, low, high, 1e-13 * high)
 
 
 def _lines(fitted: list[_Fitted], share: Vector) -> _Lines:
     return _Lines(tuple((model.line, float(s)) for model, s in zip(fitted, share, strict=True) if model.line))
-
-
-def _cdf(line: HalfLine, tau: Vector) -> Vector:
-    """Return the distribution function of tau, shape (n,): whole panels, and part of the one tau lies in."""
-    x = np.minimum(np.arcsinh(tau / line.unit), line.high[-1])
-    mass = line.weight.reshape(-1, NODES).sum(axis=1)
-    i = np.minimum(np.searchsorted(line.high, x), len(mass) - 1)
-    node, factor = _gauss_legendre()
-    half = 0.5 * (x - line.low[i])
-    nodes = line.low[i][:, None] + half[:, None] * (node + 1.0)
-    density = line.pdf((line.unit * np.sinh(nodes)).ravel()).reshape(nodes.shape)
-    part = half * ((density * line.unit * np.cosh(nodes)) @ factor)
-    result: Vector = np.cumsum(mass)[i] - mass[i] + part
-    return result
-
-
-@cache
-def _gauss_legendre() -> tuple[Vector, Vector]:
-    node, weight = np.polynomial.legendre.leggauss(NODES)
-    return node, weight
 
 
 def _tau(lines: _Lines, power: float, at_zero: float, level: float) -> Estimate:

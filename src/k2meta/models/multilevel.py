@@ -18,18 +18,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from k2meta.models.design import Design, Matrix, check_rank, design_matrix
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.fit import QTest
-from k2meta.models.inputs import Vector, checked_level
+from k2meta.models.inputs import Vector, checked_effects, checked_level
 from k2meta.models.meta_regression import (
     Coefficient,
-    Design,
-    Matrix,
     ModelTest,
     Working,
-    check_rank,
     coefficients,
-    design_matrix,
     model_test,
     residual_q,
 )
@@ -561,20 +558,6 @@ def multivariate(
     term = Term("outcome within cluster", "UN" if same else structure, group, inner, outcomes)
     design = design_matrix(X, len(y), names, intercept=False)
     return _fit(y, sampling_covariance(V, len(y)), design, (term,), method, interval, level)
-
-
-def checked_effects(yi: ArrayLike) -> Vector:
-    """Return effects (k,) as finite floats; :class:`InputError` names the first that is not one."""
-    try:
-        y = np.array(yi, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"yi must be a sequence of numbers: {error}") from error
-    if y.ndim != 1 or not len(y):
-        raise InputError(f"yi must be one-dimensional and not empty; its shape is {y.shape}")
-    bad = np.flatnonzero(~np.isfinite(y))
-    if bad.size:
-        raise InputError(f"yi[{bad[0]}] = {float(y[bad[0]])!r} is not a finite number")
-    return y
 
 
 def _reason(k: int, design: Design, terms: Sequence[Term]) -> str | None:

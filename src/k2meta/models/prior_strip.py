@@ -9,12 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from k2meta.models.bayes_exact import PRUNE
-from k2meta.models.bayes_factors import given_tau, tau_posterior
+from k2meta.models.bayes_exact import PRUNE, given_tau, tau_posterior
 from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
 from k2meta.models.inputs import Inputs, checked, checked_level
 from k2meta.models.mixtures import Mixtures
-from k2meta.models.priors import Exponential, HalfCauchy, HalfNormal, HalfT, Normal, TauPrior, Uniform
+from k2meta.models.priors import (
+    Exponential,
+    HalfCauchy,
+    HalfNormal,
+    HalfT,
+    Normal,
+    TauPrior,
+    Uniform,
+    check_mu_prior,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ def prior_strip(
     data, level = checked(yi, vi), checked_level(level)
     if not tau_priors:
         raise PriorError("tau_priors is empty; give at least one prior for tau")
+    check_mu_prior(mu_prior)
     return tuple(_row(data, prior, mu_prior, level) for prior in tau_priors)
 
 

@@ -452,3 +452,17 @@ class Normal:
     def describe(self) -> str:
         """Return the prior in words."""
         return f"normal with mean {self.mean:g} and standard deviation {self.sd:g}"
+
+
+def check_tau_prior(prior: object) -> None:
+    """Raise a ``PriorError`` for anything that is no prior of tau, such as a bare number."""
+    if isinstance(prior, type) or not all(hasattr(prior, name) for name in ("logpdf", "proper", "width", "tail")):
+        raise PriorError(
+            f"tau_prior = {prior!r} is no prior for tau; name its family and scale, for example HalfNormal(0.5)"
+        )
+
+
+def check_mu_prior(prior: object) -> None:
+    """Raise a ``PriorError`` for anything but a normal prior of mu or ``None``, the flat one."""
+    if prior is not None and not isinstance(prior, Normal):
+        raise PriorError(f"mu_prior = {prior!r} is no prior for mu; give Normal(mean, sd), or None for a flat one")

@@ -60,6 +60,9 @@ class HalfLine:
         Rounds of halving.
     converged : bool
         Whether every panel agrees with its halves.
+    error : float
+        By how much the panels differ from their halves, summed, for the worst integrand and as a share of the
+        integral of its size. The halves are far more accurate, so this is the error of the panels.
     """
 
     unit: float
@@ -72,10 +75,27 @@ class HalfLine:
     log_density: LogDensity
     levels: int
     converged: bool
+    error: float
 
     def pdf(self, tau: Vector) -> Vector:
         """Return the normalised density, shape (n,)."""
         result: Vector = np.exp(self.log_density(tau) - self.log_total)
+        return result
+
+    def cdf(self, tau: Vector) -> Vector:
+        """Return the distribution function of tau, shape (n,): whole panels, and part of the one tau lies in."""
+        x = np.minimum(np.arcsinh(tau / self.unit), self.high[-1])
+        mass = self.weight.reshape(-1, NODES).sum(axis=1)
+        i = np.minimum(np.searchsorted(self.high, x), len(mass) - 1)
+        result: Vector = np.cumsum(mass)[i] - mass[i] + self._between(self.low[i], x)
+        return result
+
+    def _between(self, low: Vector, x: Vector) -> Vector:
+        """Return the probability between low[i] and x[i], both in the panel i and on the scale of the map."""
+        nodes, factor = _panel_nodes(low, x)
+        tau = self.unit * np.sinh(nodes)
+        density = self.pdf(tau.ravel()).reshape(tau.shape)
+        result: Vector = (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1)
         return result
 
     def quantile(self, p: Vector) -> Vector:
@@ -86,14 +106,8 @@ class HalfLine:
         left, right = self.low[i], self.high[i]
         # A panel's own sum and its partial integrals agree to about AGREEMENT; within that the end is the root.
         wanted = np.clip(p - (above[i] - mass[i]), 0.0, mass[i])
-
-        def excess(x: Vector) -> Vector:
-            nodes, factor = _panel_nodes(left, x)
-            tau = self.unit * np.sinh(nodes)
-            density = self.pdf(tau.ravel()).reshape(tau.shape)
-            return (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1) - wanted
-
-        return self.unit * np.sinh(bracketed_roots(excess, left, right, 1e-14 * right))
+        x = bracketed_roots(lambda x: self._between(left, x) - wanted, left, right, 1e-14 * right)
+        return self.unit * np.sinh(x)
 
 
 def integrate_half_line(
@@ -131,14 +145,26 @@ def integrate_half_line(
 
     # A log density far from zero is known to so many digits and no more: asking for better would never end.
     agreement = AGREEMENT + 32.0 * EPS * abs(peak)
-    low, high, levels, converged = _adapted(values, edges, agreement)
-    nodes, factor = _panel_nodes(low, high)
+    panels = adapted(values, edges, agreement)
+    nodes, factor = panels.nodes()
     tau = tau_at(nodes)
     mass = factor.ravel() * np.exp(height(nodes.ravel()) - peak)
     total = float(mass.sum())
     log_total = peak + math.log(total) + math.log(unit)
     density = np.exp(log_density(tau) - log_total)
-    return HalfLine(unit, low, high, tau, mass / total, density, log_total, log_density, levels, converged)
+    return HalfLine(
+        unit=unit,
+        low=panels.low,
+        high=panels.high,
+        tau=tau,
+        weight=mass / total,
+        density=density,
+        log_total=log_total,
+        log_density=log_density,
+        levels=panels.levels,
+        converged=panels.converged,
+        error=panels.error,
+    )
 
 
 def _edges(height: LogDensity, end: float, power: int) -> tuple[Vector, float]:
@@ -165,13 +191,53 @@ def _edges(height: LogDensity, end: float, power: int) -> tuple[Vector, float]:
     return np.unique(edges[(edges >= 0.0) & (edges <= stop)]), peak
 
 
-def _adapted(
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Panels on which integrands are resolved.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (P,)
+        Their ends, increasing and adjacent.
+    levels : int
+        Rounds of halving.
+    converged : bool
+        Whether every panel agrees with its halves.
+    error : float
+        By how much the panels differ from their halves, summed, for the worst integrand and as a share of the
+        integral of its size.
+    """
+
+    low: Vector
+    high: Vector
+    levels: int
+    converged: bool
+    error: float
+
+    def nodes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the nodes of every panel and their weights, both of shape (P, NODES)."""
+        return _panel_nodes(self.low, self.high)
+
+
+def adapted(
     values: Callable[[NDArray[np.float64]], NDArray[np.float64]], edges: Vector, agreement: float
-) -> tuple[Vector, Vector, int, bool]:
+) -> Panels:
+    """Return panels halved until integrals over them agree with those over their halves.
+
+    Parameters
+    ----------
+    values : callable
+        From nodes, shape (P, NODES), to q integrands, shape (q, P, NODES); smooth between the edges.
+    edges : ndarray, shape (P + 1,)
+        Ends of the first panels, increasing.
+    agreement : float
+        Largest difference of one panel, as a share of the integral of the size of the integrand.
+    """
     low, high = edges[:-1], edges[1:]
     whole, size = _integrals(values, low, high)
     scale = size.sum(axis=1)
     kept_low, kept_high = [], []
+    missed = np.zeros(len(scale))
     levels = 0
     while True:
         levels += 1
@@ -183,15 +249,19 @@ def _adapted(
         good = np.all(error <= agreement * scale[:, None], axis=0)
         kept_low.append(low[good])
         kept_high.append(high[good])
+        missed += error[:, good].sum(axis=1)
         if good.all() or levels == DEPTH or low.size > MOST_PANELS:
             break
         again = np.repeat(~good, 2)
         low, high, whole = halves_low[again], halves_high[again], halves[:, again]
     # Panels that never agreed are kept as their halves; the caller is told.
+    missed += error[:, ~good].sum(axis=1)
     all_low = np.concatenate([*kept_low, halves_low[np.repeat(~good, 2)]])
     all_high = np.concatenate([*kept_high, halves_high[np.repeat(~good, 2)]])
     order = np.argsort(all_low)
-    return all_low[order], all_high[order], levels, bool(good.all())
+    # An integrand that is zero everywhere is integrated without error.
+    share = float(np.max(missed / np.where(scale > 0.0, scale, 1.0)))
+    return Panels(all_low[order], all_high[order], levels, bool(good.all()), share)
 
 
 def _integrals(

@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
+from k2meta.models.design import Matrix, check_rank, design_matrix
 from k2meta.models.errors import InputError, UnknownMethodError
-from k2meta.models.inputs import Vector, checked_level
-from k2meta.models.meta_regression import Coefficient, Matrix, Working, check_rank, coefficients, design_matrix
-from k2meta.models.multilevel import Codes, checked_effects, coded, sampling_covariance
+from k2meta.models.inputs import Vector, checked_effects, checked_level
+from k2meta.models.meta_regression import Coefficient, Working, coefficients
+from k2meta.models.multilevel import Codes, coded, sampling_covariance
 
 KINDS = ("CR0", "CR1", "CR2")
 
