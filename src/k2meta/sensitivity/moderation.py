@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from k2meta.models.design import CollinearityError
 from k2meta.models.meta_regression import (
-    CollinearityError,
     MetaRegression,
     PermutationTest,
     Predicted,
