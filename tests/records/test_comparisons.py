@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from k2meta.records import ask_rows
 from k2meta.records.copied import chance_of_agreement
 from k2meta.records.printed import read_printed
 from tests.records.review import NOTICE, asked, build, dictionary, ids, line, problems_of, result, tables
+
+ROOT = Path(__file__).parents[2]
 
 # 4,000 pairs of arms: the standard error of a share of .02 is .0022; three of them.
 SIMULATED = 0.007
@@ -40,15 +44,18 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
     assert asked(result("cfpwv", diff_measure="MD", diff_estimate="0.0", reported_result="favours_control")) == ()
 
 
-def test_an_outcome_without_a_direction_is_an_error_on_each_of_its_rows() -> None:
+def test_an_outcome_without_a_direction_is_asked_for_once_and_not_in_each_of_its_rows() -> None:
     given = tables([result()])
     rows = tuple(
         {**row, "better": "" if row["outcome"] == "cac_agatston" else "lower"} for row in given["outcomes"].rows
     )
     given["outcomes"] = type(given["outcomes"])("data/outcomes.csv", given["outcomes"].columns, rows)
-    (query,) = ask_rows(given, dictionary())
-    assert (query.check, query.severity) == ("C19", "error")
-    assert query.fix == "write lower or higher into the column better of data/outcomes.csv"
+    assert ask_rows(given, dictionary()) == ()
+    for file in ("data/datapackage.json", "src/k2meta/schemas/datapackage.json"):
+        package = json.loads((ROOT / file).read_text("utf-8"))
+        (outcomes,) = (table for table in package["resources"] if table["name"] == "outcomes")
+        (better,) = (field for field in outcomes["schema"]["fields"] if field["name"] == "better")
+        assert better["constraints"] == {"enum": ["lower", "higher"], "required": True}
 
 
 # ---------------------------------------------------------------- C23
