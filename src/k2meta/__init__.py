@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from k2meta.effects.five_number import five_number, five_number_lognormal, skewness_test
     from k2meta.effects.measures import effect_sizes
     from k2meta.models import priors
+    from k2meta.models.assurance import assurance
     from k2meta.models.batch import random_effects_batch
     from k2meta.models.bayes_batch import bayes_random_effects_batch
     from k2meta.models.bayes_binomial import BinomialSampler
@@ -60,6 +61,7 @@ __all__ = [
     "NormalMixture",
     "StudentSampler",
     "__version__",
+    "assurance",
     "baujat",
     "bayes_factor_effect",
     "bayes_factor_heterogeneity",
@@ -136,6 +138,7 @@ _ROOMS = {
         "skewness_test",
     ),
     "k2meta.effects.measures": ("effect_sizes",),
+    "k2meta.models.assurance": ("assurance",),
     "k2meta.models.batch": ("random_effects_batch",),
     "k2meta.calibration": ("ecdf_band", "sbc"),
     "k2meta.models.bayes_batch": ("bayes_random_effects_batch",),

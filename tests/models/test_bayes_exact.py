@@ -227,3 +227,16 @@ def test_data_far_outside_the_prior_cost_no_endless_refinement():
     assert fit.converged
     assert len(fit.posterior.tau) < 400
     assert 19.99 < fit.tau.low < fit.tau.high <= 20.0
+
+
+@pytest.mark.parametrize("effects", [(-0.5, -0.55, -0.45), (0.0, 0.0, 0.0), (-1.0, 1.0)])
+@pytest.mark.parametrize(
+    "prior", [km.priors.HalfNormal(0.5), km.priors.HalfCauchy(0.5)], ids=lambda p: p.describe()
+)
+def test_effects_in_mirror_image_cost_no_endless_refinement(effects, prior):
+    # Their mean is the same for every tau, and beside that of the most precise study nothing but rounding.
+    fit = km.bayes_random_effects(effects, [0.04] * len(effects), tau_prior=prior)
+    assert fit.converged
+    assert len(fit.posterior.tau) < 600
+    assert fit.mu.value == pytest.approx(sum(effects) / len(effects), abs=1e-15)
+    assert fit.diagnostics.quadrature_error < 1e-10

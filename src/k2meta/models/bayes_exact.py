@@ -35,6 +35,9 @@ from k2meta.models.weighted import typical_variance
 PRUNE = 1e-16
 """Nodes that carry less of the posterior than rounding does are not stored in the fit."""
 
+ROUNDING = 1e-14
+"""Rounding error of a mean given tau, as a share of the largest effect: some tens of roundings."""
+
 FEW = 5
 """Below this many studies the prior for tau is a large part of the answer."""
 
@@ -124,18 +127,21 @@ def tau_posterior(data: Inputs, tau_prior: TauPrior, mu: MuPrior) -> HalfLine:
     def log_likelihood(tau: Vector) -> Vector:
         return given_tau(data, tau, mu).log_likelihood
 
+    # A flat mu has a second moment only where tau has one; under a prior it always has.
+    spread = power > 3.0 or mu is not None
+
     def moments(tau: Vector) -> NDArray[np.float64]:
         given = given_tau(data, tau, mu)
-        # A flat mu has a second moment only where tau has one; under a prior it always has.
-        rows = [given.mean / scale, *([given.variance / scale**2] if power > 3.0 or mu is not None else [])]
-        return np.vstack(rows)
+        return np.vstack([given.mean / scale, *([given.variance / scale**2] if spread else [])])
 
-    return integrate_tau(log_likelihood, moments, data.vi, scale, tau_prior, power)
+    noise = np.array([ROUNDING, *([0.0] if spread else [])])
+    return integrate_tau(log_likelihood, moments, noise, data.vi, scale, tau_prior, power)
 
 
 def integrate_tau(
     log_likelihood: LogDensity,
     moments: Integrands,
+    noise: Vector,
     vi: Vector,
     scale: float,
     tau_prior: TauPrior,
@@ -149,6 +155,8 @@ def integrate_tau(
         From tau, shape (n,), to the log likelihood with all else integrated out.
     moments : callable
         From tau, shape (n,), to factors (q, n) whose expectations must be accurate besides those of tau.
+    noise : ndarray, shape (q,)
+        Absolute rounding error of each of these factors; zero for those that cannot cancel.
     vi : ndarray, shape (k,)
         Sampling variances; below the smallest of them the likelihood is smooth.
     scale : float
@@ -169,7 +177,9 @@ def integrate_tau(
     def integrands(tau: Vector) -> NDArray[np.float64]:
         return np.vstack([moments(tau), (tau / scale) ** order])
 
-    return integrate_half_line(log_density, integrands, unit, upper=getattr(tau_prior, "upper", None), power=order)
+    upper = getattr(tau_prior, "upper", None)
+    noise = np.append(noise, 0.0)
+    return integrate_half_line(log_density, integrands, unit, upper=upper, power=order, noise=noise)
 
 
 def tail_power(k: int, tau_prior: TauPrior, *, flat: int) -> float:

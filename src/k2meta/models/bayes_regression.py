@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from k2meta.models.bayes_exact import (
+    ROUNDING,
     central_intervals,
     integrate_tau,
     mixture_estimate,
@@ -332,12 +333,17 @@ def _tau_posterior(system: _System, data: Regression, tau_prior: TauPrior, power
     def log_likelihood(tau: Vector) -> Vector:
         return _conditional(system, tau).log_likelihood
 
+    p = len(data.design.names)
+    size = scale / np.abs(data.design.X).max(axis=0)
+    spread = power > 3.0
+
     def moments(tau: Vector) -> Matrix:
         given = _conditional(system, tau)
         variance = np.diagonal(given.covariance, axis1=1, axis2=2)
-        return np.vstack([given.mean.T, *([variance.T] if power > 3.0 else [])])
+        return np.vstack([given.mean.T / size[:, None], *([variance.T] if spread else [])])
 
-    return integrate_tau(log_likelihood, moments, data.v, scale, tau_prior, power)
+    noise = np.concatenate([np.full(p, ROUNDING), np.zeros(p if spread else 0)])
+    return integrate_tau(log_likelihood, moments, noise, data.v, scale, tau_prior, power)
 
 
 def _estimates(

@@ -31,12 +31,6 @@ FLAT = 1e-7
 AGREEMENT = 1e-10
 """Largest difference between a panel and its halves, as a share of the whole integral over theta."""
 
-OUTLINE = 12
-"""How many components of a large mixture are asked where the panels begin; neighbours among them hardly differ."""
-
-SPOTS = np.array([-40.0, -16.0, -8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 40.0])
-"""Where panels begin and end, in standard deviations of a component."""
-
 COUNTED = 1e-300
 """Densities below this count as zero."""
 
@@ -235,20 +229,12 @@ def _target(exact: NormalMixture) -> _Target:
         # Its entropy is resolved too: the divergence is a difference of two such integrals.
         return np.array([density, density * np.log(np.maximum(density, COUNTED))])
 
-    nodes, factor = adapted(values, _edges(exact), AGREEMENT).nodes()
+    nodes, factor = adapted(values, exact.edges(), AGREEMENT).nodes()
     theta = nodes.ravel()
     density = exact.pdf(theta)
     share = factor.ravel() * density
     some = share > 0.0
     return _Target(exact, theta[some], share[some] / share.sum(), density[some], exact.cdf(theta[some]))
-
-
-def _edges(mixture: NormalMixture) -> Vector:
-    """Return first panels that no component is too narrow for."""
-    some = np.unique(np.linspace(0, len(mixture.weight) - 1, OUTLINE).astype(int))
-    some = some if len(mixture.weight) > MOST_COMPONENTS + 1 else np.arange(len(mixture.weight))
-    mean, sd = np.array(mixture.mean)[some], np.array(mixture.sd)[some]
-    return np.unique((mean[:, None] + sd[:, None] * SPOTS).ravel())
 
 
 def _start(exact: NormalMixture, n: int) -> NormalMixture:
@@ -368,7 +354,7 @@ def _elir(mixture: NormalMixture) -> float:
         # By parts the mean of -(log p)'' is the mean of the squared score, which cannot cancel.
         return np.array([density, density * slope**2])
 
-    panels = adapted(values, _edges(mixture), AGREEMENT)
+    panels = adapted(values, mixture.edges(), AGREEMENT)
     nodes, factor = panels.nodes()
     if not panels.converged:
         raise ModelError("elir: the quadrature over the prior did not reach its accuracy")

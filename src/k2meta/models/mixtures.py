@@ -17,6 +17,12 @@ from k2meta.models.roots import bracketed_root, bracketed_roots
 SUM = 1e-9
 """Largest distance from one of a sum of weights."""
 
+OUTLINE = 9
+"""How many components of a large mixture say where panels begin."""
+
+SPOTS = np.array([-40.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0, 16.0, 40.0])
+"""Where panels begin, in standard deviations of a component."""
+
 CANDIDATES = 13
 """Lower tail areas at which the width of an interval is looked at before the shortest one is polished."""
 
@@ -114,6 +120,17 @@ class NormalMixture:
     def moments(self) -> tuple[float, float]:
         """Return mean and standard deviation."""
         return mixture_moments(self.rows(), 0)
+
+    def edges(self) -> Vector:
+        """Return where panels may begin that no component is too narrow for, increasing.
+
+        Neighbours in a mixture over nodes of tau hardly differ: of a large one only some components are asked.
+        """
+        some = np.arange(len(self.weight))
+        if len(some) > OUTLINE:
+            some = np.unique(np.linspace(0, len(some) - 1, OUTLINE).astype(int))
+        mean, sd = np.array(self.mean)[some], np.array(self.sd)[some]
+        return np.unique((mean[:, None] + sd[:, None] * SPOTS).ravel())
 
     def rows(self) -> Mixtures:
         """Return the mixture as one row, for its quantiles."""

@@ -111,7 +111,13 @@ class HalfLine:
 
 
 def integrate_half_line(
-    log_density: LogDensity, integrands: Integrands, unit: float, *, upper: float | None, power: int
+    log_density: LogDensity,
+    integrands: Integrands,
+    unit: float,
+    *,
+    upper: float | None,
+    power: int,
+    noise: Vector | None = None,
 ) -> HalfLine:
     """Return the quadrature of a density on the half line.
 
@@ -127,6 +133,8 @@ def integrate_half_line(
         End of the support, ``None`` for infinity.
     power : int
         Largest power of tau among the factors: how far out the tail still counts.
+    noise : ndarray, shape (q,), optional
+        Absolute rounding error of each factor; zero for those that cannot cancel.
     """
     end = REACH if upper is None else min(REACH, math.asinh(upper / unit))
 
@@ -145,7 +153,8 @@ def integrate_half_line(
 
     # A log density far from zero is known to so many digits and no more: asking for better would never end.
     agreement = AGREEMENT + 32.0 * EPS * abs(peak)
-    panels = adapted(values, edges, agreement)
+    floor = None if noise is None else np.concatenate([[0.0], noise])
+    panels = adapted(values, edges, agreement, floor)
     nodes, factor = panels.nodes()
     tau = tau_at(nodes)
     mass = factor.ravel() * np.exp(height(nodes.ravel()) - peak)
@@ -220,7 +229,10 @@ class Panels:
 
 
 def adapted(
-    values: Callable[[NDArray[np.float64]], NDArray[np.float64]], edges: Vector, agreement: float
+    values: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    edges: Vector,
+    agreement: float,
+    noise: Vector | None = None,
 ) -> Panels:
     """Return panels halved until integrals over them agree with those over their halves.
 
@@ -232,10 +244,15 @@ def adapted(
         Ends of the first panels, increasing.
     agreement : float
         Largest difference of one panel, as a share of the integral of the size of the integrand.
+    noise : ndarray, shape (q,), optional
+        Rounding of each integrand as a share of the first: an integrand that is nothing but rounding, such as a
+        mean that is zero everywhere, is not refined.
     """
     low, high = edges[:-1], edges[1:]
     whole, size = _integrals(values, low, high)
     scale = size.sum(axis=1)
+    if noise is not None:
+        scale = scale + noise * scale[0] / agreement
     kept_low, kept_high = [], []
     missed = np.zeros(len(scale))
     levels = 0
