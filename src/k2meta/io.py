@@ -473,6 +473,40 @@ def read_draws(path: Path) -> dict[str, NDArray[Any]]:
         return {name: file[name][()] for name in file}
 
 
+RANKS = ("calibration", "simulation", "mu", "tau", "theta")
+
+
+def read_ranks(path: Path, calibration: str) -> list[tuple[float, ...]]:
+    """Return the answers of the simulations that are finished, in order: mu, tau and theta of each.
+
+    A last line that was cut off is removed from the file; a missing file is a calibration not begun.
+
+    Raises
+    ------
+    ProjectError
+        Rows of another calibration, or rows that are not the first simulations in order.
+    """
+    if not path.exists():
+        return []
+    whole, _, cut = read_text(path).rpartition("\n")
+    if cut:
+        write_text(path, f"{whole}\n")
+    rows = list(csv.reader(io.StringIO(whole, newline="")))[1:]
+    for i, row in enumerate(rows):
+        if len(row) != len(RANKS) or row[:2] != [calibration, str(i)]:
+            what = f"is not simulation {i} of {calibration!r}"
+            raise _fail(str(path), what, "name another folder, or remove the file to begin again", row=i + 2)
+    return [tuple(float(cell) for cell in row[2:]) for row in rows]
+
+
+def append_ranks(path: Path, calibration: str, simulation: int, values: Sequence[float]) -> None:
+    """Append one finished simulation; nine decimals are far below what ranks can tell apart."""
+    if not path.exists():
+        write_text(path, ",".join(RANKS) + "\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(",".join([calibration, str(simulation), *(f"{value:.9f}" for value in values)]) + "\n")
+
+
 def write_figure(stem: Path, figure: MplFigure, metadata: Mapping[str, Mapping[str, None]]) -> None:
     """Write a matplotlib figure as SVG and PNG, without producer or date."""
     for kind in ("svg", "png"):

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from k2meta.commands.calibrate import calibrate
 from k2meta.commands.check import check
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
@@ -28,6 +29,7 @@ app = typer.Typer(
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
 app.command(rich_help_panel="For people")(check)
+app.command(rich_help_panel="For people")(calibrate)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 
