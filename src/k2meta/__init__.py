@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from k2meta.models.batch import random_effects_batch
     from k2meta.models.bayes_batch import bayes_random_effects_batch
     from k2meta.models.bayes_binomial import BinomialSampler
+    from k2meta.models.bayes_correlated import LKJ, CorrelatedSampler
     from k2meta.models.bayes_exact import bayes_random_effects
     from k2meta.models.bayes_factors import bayes_factor_effect, bayes_factor_heterogeneity
+    from k2meta.models.bayes_mcmc import HierarchicalSampler
+    from k2meta.models.bayes_regression import RegressionSampler
     from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
@@ -51,9 +54,13 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "LKJ",
     "BinomialSampler",
+    "CorrelatedSampler",
     "Fit",
+    "HierarchicalSampler",
     "LogNormalDf",
+    "RegressionSampler",
     "StudentSampler",
     "__version__",
     "baujat",
@@ -133,6 +140,7 @@ _ROOMS = {
     "k2meta.calibration": ("ecdf_band", "sbc"),
     "k2meta.models.bayes_batch": ("bayes_random_effects_batch",),
     "k2meta.models.bayes_binomial": ("BinomialSampler",),
+    "k2meta.models.bayes_correlated": ("LKJ", "CorrelatedSampler"),
     "k2meta.models.bayes_exact": ("bayes_random_effects",),
     "k2meta.models.bayes_factors": ("bayes_factor_effect", "bayes_factor_heterogeneity"),
     "k2meta.models.common_effect": ("common_effect",),
@@ -142,6 +150,8 @@ _ROOMS = {
     ),
     "k2meta.models.fit": ("Fit",),
     "k2meta.models.meta_regression": ("meta_regression",),
+    "k2meta.models.bayes_mcmc": ("HierarchicalSampler",),
+    "k2meta.models.bayes_regression": ("RegressionSampler",),
     "k2meta.models.bayes_student": ("LogNormalDf", "StudentSampler"),
     "k2meta.models.model_averaging": ("model_averaging",),
     "k2meta.models.multilevel": (
