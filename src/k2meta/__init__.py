@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
+    from k2meta.models.datatree import as_datatree
     from k2meta.models.fit import Fit
     from k2meta.models.meta_regression import meta_regression
     from k2meta.models.model_averaging import model_averaging
@@ -63,6 +64,7 @@ __all__ = [
     "RegressionSampler",
     "StudentSampler",
     "__version__",
+    "as_datatree",
     "baujat",
     "bayes_factor_effect",
     "bayes_factor_heterogeneity",
@@ -148,6 +150,7 @@ _ROOMS = {
         "mantel_haenszel",
         "peto",
     ),
+    "k2meta.models.datatree": ("as_datatree",),
     "k2meta.models.fit": ("Fit",),
     "k2meta.models.meta_regression": ("meta_regression",),
     "k2meta.models.bayes_mcmc": ("HierarchicalSampler",),
