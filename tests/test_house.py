@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "numbers": set(),
     "provenance": set(),
     "config": {"types"},
-    "analysis": {"types", "config", "models.fit"},
+    "analysis": {"types", "config", "models.fit", "models.check_types"},
     "records": {"types"},
     "effects": {"types", "config"},
     "models": set(),

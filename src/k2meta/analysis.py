@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from k2meta.config import Line, PatientSD, Spec
+from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
-__all__ = ["Analysis", "Comparison", "Influence", "LeftOut", "Line", "PatientSD", "SmallStudyTest", "Spec"]
+__all__ = [
+    "Analysis",
+    "Comparison",
+    "Influence",
+    "LeftOut",
+    "Line",
+    "ModelChecks",
+    "PatientSD",
+    "SmallStudyTest",
+    "Spec",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ class Analysis:
 
     ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be
     pooled. ``lead`` names the fit whose interval leads the answer, ``beside`` the one printed next to it.
+    ``model_checks`` are those of the sampled fit.
     """
 
     spec: Spec
@@ -86,6 +98,7 @@ class Analysis:
     comparisons: tuple[Comparison, ...]
     influence: tuple[Influence, ...] = ()
     small_study: tuple[SmallStudyTest, ...] = ()
+    model_checks: ModelChecks | None = None
 
     @property
     def k(self) -> int:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, ModelChecks, SmallStudyTest
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
@@ -413,6 +413,16 @@ def write_fit(path: Path, fit: Fit | None) -> None:
     write_json(path, fit)
 
 
+def read_model_checks(path: Path) -> ModelChecks | None:
+    """Return the checks of a sampled fit; ``None`` stands for *fewer than two trials: not pooled*."""
+    return _decode(path, ModelChecks | None)  # type: ignore[arg-type]
+
+
+def write_model_checks(path: Path, checks: ModelChecks | None) -> None:
+    """Write the checks of a sampled fit, or ``null`` where nothing was pooled."""
+    write_json(path, checks)
+
+
 def read_left_out(path: Path) -> tuple[LeftOut, ...]:
     """Return the leave-one-out estimates of one analysis."""
     return _decode(path, tuple[LeftOut, ...])
@@ -522,6 +532,7 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
     lead, beside = config.lead.of(len(effects))
     checks = results / "sensitivity" / spec.id
     has = set(config.sensitivity)
+    sampled = next((model for model in config.models if model.estimator == "bayes_mcmc"), None)
     return Analysis(
         spec=spec,
         effects=effects,
@@ -534,11 +545,12 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
         influence=read_influence(checks / "influence.json") if "influence" in has else (),
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
+        model_checks=read_model_checks(_fit_path(results, spec, sampled, ".checks.json")) if sampled else None,
     )
 
 
-def _fit_path(results: Path, spec: Spec, model: Model) -> Path:
-    return results / "fits" / spec.id / f"{model.id}.json"
+def _fit_path(results: Path, spec: Spec, model: Model, kind: str = ".json") -> Path:
+    return results / "fits" / spec.id / f"{model.id}{kind}"
 
 
 def _concerns(query: Query, spec: Spec) -> bool:

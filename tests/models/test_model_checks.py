@@ -32,7 +32,7 @@ MEAN, SD = 0.09, 0.05
 # Log predictive densities are means of ratios near one: 0.01 each at most.
 ELPD = 0.03
 # The nodes that integrate out a Student-t random effect; draws and studies know no log density to a thousandth.
-NODES = 1e-6
+NODES = 1e-5
 # Frequencies of 40,000 replications and of as many draws.
 SHARE = 0.012
 
