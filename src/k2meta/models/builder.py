@@ -123,6 +123,8 @@ class Sampling(TypedDict, total=False):
 class Run:
     """How long and how carefully to sample, and what to call it; see :class:`Sampling`.
 
+    ``attempts`` is two for the repetition of a poor run.
+
     Raises
     ------
     InputError
@@ -138,13 +140,15 @@ class Run:
     target_accept: float = TARGET_ACCEPT
     level: float = 0.95
     model: str = ""
+    attempts: int = 1
 
     def __post_init__(self) -> None:
         checked_level(self.level)
 
     def stricter(self) -> Run:
         """Return the same run with twice the draws and smaller steps."""
-        return replace(self, draws=2 * self.draws, target_accept=max(STRICTER_ACCEPT, self.target_accept))
+        accept = max(STRICTER_ACCEPT, self.target_accept)
+        return replace(self, draws=2 * self.draws, target_accept=accept, attempts=2)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the sampler by its names for them."""
@@ -427,8 +431,8 @@ def summary(found: Sampled[Draws], told: Told) -> Fit:
 
 
 def options_of(options: Mapping[str, str | float], run: Run) -> dict[str, str | float]:
-    """Return the options of a fit: its own, and how it was sampled."""
-    return {**options, "level": run.level, "sampler": "nutpie", **run.settings()}
+    """Return the options of a fit: its own, how it was sampled, and at which attempt."""
+    return {**options, "level": run.level, "sampler": "nutpie", **run.settings(), "attempts": run.attempts}
 
 
 def squared(tau: Vector, method: str, level: float) -> Heterogeneity:
