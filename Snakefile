@@ -61,7 +61,7 @@ rule fits:
         "k2meta fits --config {input.config} --effects results/effects --into results/fits 2>&1 | tee {log}"
 
 
-# effects → the same Bayesian model by MCMC; one compilation serves every analysis
+# effects → the same Bayesian model by MCMC, and its checks; one compilation serves every analysis
 rule mcmc:
     input:
         code("models"),
@@ -69,9 +69,10 @@ rule mcmc:
         config="results/config.json",
     output:
         expand(
-            "results/fits/{analysis}/{model}.json",
+            "results/fits/{analysis}/{model}.{kind}",
             analysis=ANALYSES,
             model=models(mcmc=True),
+            kind=["json", "checks.json"],
         ),
         expand(
             "results/draws/{analysis}/{model}.h5",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from k2meta import io
+from k2meta.analysis import ModelChecks
+from k2meta.models.model_checks import compare, log_likelihood, loo, power_scaling, predictive_check
 from k2meta.types import ProjectError
 from tests import samples
 
@@ -141,6 +144,26 @@ def test_the_strip_of_priors_and_the_average_survive_the_file_bit_by_bit(tmp_pat
     for averaged in (analysis.averaged, None):
         io.write_averaged(tmp_path / "a.json", averaged)
         assert io.read_averaged(tmp_path / "a.json") == averaged
+
+
+def test_checks_of_a_sampled_fit_survive_the_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    mu, tau, yi, vi = rng.normal(size=(4, 200)), abs(rng.normal(size=(4, 200))), [0.1, 0.9], [0.2, 0.3]
+    pointwise = log_likelihood(mu, tau, yi, vi)
+    left_out = loo(mu, tau, pointwise)
+    checks = ModelChecks(
+        model="bayes_mcmc",
+        studies=("Shea2009", "Bartstra2020"),
+        loo=dataclasses.replace(left_out, pareto_k=(0.1, math.nan)),
+        comparison=compare("bayes_mcmc", left_out, "another", left_out),
+        predictive=predictive_check(mu, tau, yi, vi),
+        sensitivity=power_scaling({"mu": mu, "tau": tau}, -(tau**2), pointwise),
+    )
+    for sent in (checks, dataclasses.replace(checks, comparison=None)):
+        io.write_model_checks(tmp_path / "checks.json", sent)
+        assert repr(io.read_model_checks(tmp_path / "checks.json")) == repr(sent)
+    io.write_model_checks(tmp_path / "none.json", None)
+    assert io.read_model_checks(tmp_path / "none.json") is None
 
 
 def test_draws_have_the_same_bytes_each_time(tmp_path: Path) -> None:

@@ -90,6 +90,11 @@ RESULTS = (
         model=[model["id"] for model in config["models"]],
     )
     + expand(
+        "results/fits/{analysis}/{model}.checks.json",
+        analysis=ANALYSES,
+        model=models(mcmc=True),
+    )
+    + expand(
         "results/sensitivity/{analysis}/{check}.json",
         analysis=ANALYSES,
         check=SENSITIVITY,

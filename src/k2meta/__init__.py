@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from k2meta.models.batch import random_effects_batch
     from k2meta.models.bayes_batch import bayes_random_effects_batch
     from k2meta.models.bayes_binomial import BinomialSampler
+    from k2meta.models.bayes_correlated import LKJ, CorrelatedSampler
     from k2meta.models.bayes_exact import bayes_random_effects
     from k2meta.models.bayes_factors import bayes_factor_effect, bayes_factor_heterogeneity
+    from k2meta.models.bayes_mcmc import HierarchicalSampler
+    from k2meta.models.bayes_mcmc_regression import RegressionSampler
     from k2meta.models.bayes_regression import bayes_meta_regression
     from k2meta.models.bayes_student import LogNormalDf, StudentSampler
     from k2meta.models.common_effect import common_effect
     from k2meta.models.counts import mantel_haenszel, peto
+    from k2meta.models.datatree import as_datatree
     from k2meta.models.fit import Fit
     from k2meta.models.map_prior import effective_sample_size, map_prior
     from k2meta.models.meta_regression import meta_regression
@@ -55,12 +59,17 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "LKJ",
     "BinomialSampler",
+    "CorrelatedSampler",
     "Fit",
+    "HierarchicalSampler",
     "LogNormalDf",
     "NormalMixture",
+    "RegressionSampler",
     "StudentSampler",
     "__version__",
+    "as_datatree",
     "assurance",
     "baujat",
     "bayes_factor_effect",
@@ -143,6 +152,7 @@ _ROOMS = {
     "k2meta.calibration": ("ecdf_band", "sbc"),
     "k2meta.models.bayes_batch": ("bayes_random_effects_batch",),
     "k2meta.models.bayes_binomial": ("BinomialSampler",),
+    "k2meta.models.bayes_correlated": ("LKJ", "CorrelatedSampler"),
     "k2meta.models.bayes_exact": ("bayes_random_effects",),
     "k2meta.models.bayes_factors": ("bayes_factor_effect", "bayes_factor_heterogeneity"),
     "k2meta.models.bayes_regression": ("bayes_meta_regression",),
@@ -151,9 +161,12 @@ _ROOMS = {
         "mantel_haenszel",
         "peto",
     ),
+    "k2meta.models.datatree": ("as_datatree",),
     "k2meta.models.fit": ("Fit",),
     "k2meta.models.map_prior": ("effective_sample_size", "map_prior"),
     "k2meta.models.meta_regression": ("meta_regression",),
+    "k2meta.models.bayes_mcmc": ("HierarchicalSampler",),
+    "k2meta.models.bayes_mcmc_regression": ("RegressionSampler",),
     "k2meta.models.bayes_student": ("LogNormalDf", "StudentSampler"),
     "k2meta.models.mixtures": ("NormalMixture",),
     "k2meta.models.model_averaging": ("model_averaging",),

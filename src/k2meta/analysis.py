@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from k2meta.config import Line, Moderator, PatientSD, Spec
+from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
@@ -19,6 +20,7 @@ __all__ = [
     "LeftOut",
     "Line",
     "LinePoint",
+    "ModelChecks",
     "Moderation",
     "Moderator",
     "PatientSD",
@@ -217,6 +219,7 @@ class Analysis:
 
     ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be
     pooled. ``lead`` names the fit whose interval leads the answer, ``beside`` the one printed next to it.
+    ``model_checks`` are those of the sampled fit.
     """
 
     spec: Spec
@@ -234,6 +237,7 @@ class Analysis:
     averaged: Averaged | None = None
     conversions: tuple[Conversion, ...] = ()
     moderation: tuple[Moderation, ...] = ()
+    model_checks: ModelChecks | None = None
 
     @property
     def k(self) -> int:

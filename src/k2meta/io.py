@@ -27,6 +27,7 @@ from k2meta.analysis import (
     Conversion,
     Influence,
     LeftOut,
+    ModelChecks,
     Moderation,
     SmallStudyTest,
     UnderPrior,
@@ -546,6 +547,16 @@ def write_fit(path: Path, fit: Fit | None) -> None:
     write_json(path, fit)
 
 
+def read_model_checks(path: Path) -> ModelChecks | None:
+    """Return the checks of a sampled fit; ``None`` stands for *fewer than two trials: not pooled*."""
+    return _decode(path, ModelChecks | None)  # type: ignore[arg-type]
+
+
+def write_model_checks(path: Path, checks: ModelChecks | None) -> None:
+    """Write the checks of a sampled fit, or ``null`` where nothing was pooled."""
+    write_json(path, checks)
+
+
 def read_left_out(path: Path) -> tuple[LeftOut, ...]:
     """Return the leave-one-out estimates of one analysis."""
     return _decode(path, tuple[LeftOut, ...])
@@ -660,6 +671,40 @@ def read_draws(path: Path) -> dict[str, NDArray[Any]]:
         return {name: file[name][()] for name in file}
 
 
+RANKS = ("calibration", "simulation", "mu", "tau", "theta")
+
+
+def read_ranks(path: Path, calibration: str) -> list[tuple[float, ...]]:
+    """Return the answers of the simulations that are finished, in order: mu, tau and theta of each.
+
+    A last line that was cut off is removed from the file; a missing file is a calibration not begun.
+
+    Raises
+    ------
+    ProjectError
+        Rows of another calibration, or rows that are not the first simulations in order.
+    """
+    if not path.exists():
+        return []
+    whole, _, cut = read_text(path).rpartition("\n")
+    if cut:
+        write_text(path, f"{whole}\n")
+    rows = list(csv.reader(io.StringIO(whole, newline="")))[1:]
+    for i, row in enumerate(rows):
+        if len(row) != len(RANKS) or row[:2] != [calibration, str(i)]:
+            what = f"is not simulation {i} of {calibration!r}"
+            raise _fail(str(path), what, "name another folder, or remove the file to begin again", row=i + 2)
+    return [tuple(float(cell) for cell in row[2:]) for row in rows]
+
+
+def append_ranks(path: Path, calibration: str, simulation: int, values: Sequence[float]) -> None:
+    """Append one finished simulation; nine decimals are far below what ranks can tell apart."""
+    if not path.exists():
+        write_text(path, ",".join(RANKS) + "\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(",".join([calibration, str(simulation), *(f"{value:.9f}" for value in values)]) + "\n")
+
+
 def write_figure(stem: Path, figure: MplFigure, metadata: Mapping[str, Mapping[str, None]]) -> None:
     """Write a matplotlib figure as SVG and PNG, without producer or date."""
     for kind in ("svg", "png"):
@@ -675,6 +720,7 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
     lead, beside = config.lead.of(len(effects))
     checks = results / "sensitivity" / spec.id
     has = set(config.sensitivity)
+    sampled = next((model for model in config.models if model.estimator == "bayes_mcmc"), None)
     return Analysis(
         spec=spec,
         effects=effects,
@@ -691,11 +737,12 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         averaged=read_averaged(checks / "model_averaging.json") if "model_averaging" in has else None,
         conversions=read_conversions(checks / "conversions.json") if "conversions" in has else (),
         moderation=read_moderation(checks / "meta_regression.json") if "meta_regression" in has else (),
+        model_checks=read_model_checks(_fit_path(results, spec, sampled, ".checks.json")) if sampled else None,
     )
 
 
-def _fit_path(results: Path, spec: Spec, model: Model) -> Path:
-    return results / "fits" / spec.id / f"{model.id}.json"
+def _fit_path(results: Path, spec: Spec, model: Model, kind: str = ".json") -> Path:
+    return results / "fits" / spec.id / f"{model.id}{kind}"
 
 
 def _concerns(query: Query, spec: Spec) -> bool:

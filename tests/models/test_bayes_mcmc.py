@@ -99,8 +99,16 @@ def test_too_few_draws_are_repeated_once_and_then_said(sampler):
         *data("eight_schools"), tau_prior=km.priors.HalfNormal(8.0), seed=1, draws=50, tune=200
     )
     assert result.fit.options["draws"] == 100
+    assert result.fit.options["target_accept"] == 0.999
+    assert result.fit.options["attempts"] == 2
     assert not result.fit.converged
     assert any("did not pass" in sentence for sentence in result.fit.warnings)
+
+
+def test_a_run_that_needs_no_repetition_is_the_first_attempt(results):
+    for result in results.values():
+        assert result.fit.options["draws"] == DRAWS
+        assert result.fit.options["attempts"] == 1
 
 
 def test_another_prior_is_refused(sampler):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from k2meta import as_datatree, io
 from k2meta.numbers import percent
 from k2meta.report import overclaims
 from tests.workflow.conftest import ROOT, Run, copy
@@ -162,6 +163,26 @@ def test_every_sampled_fit_passes_its_gate(shipped: tuple[Path, Path], run: Run,
     done = run(shipped[0], "k2meta", "report", ".", "--strict", "--out", str(tmp_path / "report.html"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report.html").read_bytes() == (shipped[0] / "reports" / "report.html").read_bytes()
+
+
+def test_every_sampled_fit_has_its_checks_and_its_draws_by_trial(shipped: tuple[Path, Path]) -> None:
+    results = shipped[0] / "results"
+    pooled = 0
+    for path in sorted((results / "fits").glob("*/bayes_mcmc.json")):
+        fit, checks = io.read_fit(path), io.read_model_checks(path.with_suffix(".checks.json"))
+        assert (fit is None) == (checks is None), path
+        if fit is None or checks is None:
+            continue
+        pooled += 1
+        assert len(checks.studies) == len(checks.loo.pareto_k) == len(checks.predictive.pit) == fit.k
+        assert [one.parameter for one in checks.sensitivity] == ["mu", "tau"]
+        assert checks.comparison is not None
+        tree = as_datatree(io.read_draws(results / "draws" / path.parent.name / "bayes_mcmc.h5"), checks.studies)
+        for study, shrunken in zip(checks.studies, fit.studies, strict=True):
+            assert float(tree.posterior["theta"].sel(study=study).mean()) == pytest.approx(
+                shrunken.value, rel=1e-9
+            )
+    assert pooled >= 7
 
 
 def test_the_second_engine_agrees_on_every_number(shipped: tuple[Path, Path]) -> None:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from k2meta.calibration.bands import Band, ecdf_band
-from k2meta.calibration.simulation import (
-    Calibration,
-    Coverage,
-    Pit,
-    Simulated,
-    Uniformity,
-    exact_engine,
-    sbc,
-    simulate,
-)
+from k2meta.calibration.engines import ENGINES, SampledEngine, exact_engine
+from k2meta.calibration.simulation import PARAMETERS, Pit, Simulated, simulate
+from k2meta.calibration.verdict import Calibration, Coverage, Uniformity, judged, sbc
 
 __all__ = [
+    "ENGINES",
+    "PARAMETERS",
     "Band",
     "Calibration",
     "Coverage",
     "Pit",
+    "SampledEngine",
     "Simulated",
     "Uniformity",
     "ecdf_band",
     "exact_engine",
+    "judged",
     "sbc",
     "simulate",
 ]

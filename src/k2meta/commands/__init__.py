@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from k2meta.commands.calibrate import calibrate
 from k2meta.commands.challenge import challenge
 from k2meta.commands.check import check
 from k2meta.commands.effects import effects
@@ -38,6 +39,7 @@ for name, tool in (
     ("trace", trace),
     ("export", export_project),
     ("challenge", challenge),
+    ("calibrate", calibrate),
 ):
     app.command(name, rich_help_panel="For people")(tool)
 for stage in STAGES:

@@ -1,8 +1,10 @@
-"""`k2meta mcmc`: effects to the sampled Bayesian fits; one compilation serves every analysis."""
+"""`k2meta mcmc`: effects to the sampled Bayesian fits and their checks; each model is compiled once for all."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import typer
@@ -13,10 +15,35 @@ from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Into
 from k2meta.commands.priors import mu_prior, unit
 from k2meta.config import Model, Spec
 from k2meta.models.bayes_mcmc import HierarchicalSampler, seed_for
-from k2meta.models.priors import HalfNormal
+from k2meta.models.bayes_student import StudentSampler
+from k2meta.models.builder import McmcResult
+from k2meta.models.check_types import ModelChecks
+from k2meta.models.model_checks import compare, log_likelihood, log_prior, loo, power_scaling, predictive_check
+from k2meta.models.priors import HalfNormal, Normal
 from k2meta.types import Effect
 
 SAMPLING = ("chains", "draws", "tune", "target_accept")
+
+TAILS = 4.0
+"""Degrees of freedom of the Student-t random effects that the normal ones are compared with: tails that matter."""
+
+STUDENT_DRAWS = 2000
+"""Per chain: a difference in elpd is printed with a standard error over few studies, so no digit is lost."""
+
+STUDENT = "Student-t random effects with 4 degrees of freedom"
+
+
+@dataclass(frozen=True, slots=True)
+class Samplers:
+    """The compiled models of this process."""
+
+    normal: HierarchicalSampler
+    student: StudentSampler
+
+    @property
+    def compilations(self) -> int:
+        """How often any of them was compiled."""
+        return self.normal.compilations + self.student.compilations
 
 
 def mcmc(config: ConfigFile = CONFIG, effects: EffectsFolder = RESULTS / "effects", into: Into = RESULTS) -> None:
@@ -25,18 +52,18 @@ def mcmc(config: ConfigFile = CONFIG, effects: EffectsFolder = RESULTS / "effect
 
     settings = io.read_config(config)
     sampled = [model for model in settings.models if model.estimator == "bayes_mcmc"]
-    sampler = HierarchicalSampler()
+    samplers = Samplers(HierarchicalSampler(), StudentSampler())
     for spec in track(settings.analyses, description="sampling"):
         rows = io.read_effects(effects / f"{spec.id}.csv")
         for model in sampled:
             seed = seed_for(spec.id, model.id, settings.seed)
-            _sample(sampler, model, spec, rows, seed=seed, level=settings.level, into=into)
+            _sample(samplers, model, spec, rows, seed=seed, level=settings.level, into=into)
     done = f"{len(sampled)} models of {len(settings.analyses)} analyses"
-    typer.echo(f"mcmc: {done}, {sampler.compilations} compilation(s)")
+    typer.echo(f"mcmc: {done}, {samplers.compilations} compilation(s)")
 
 
 def _sample(
-    sampler: HierarchicalSampler,
+    samplers: Samplers,
     model: Model,
     spec: Spec,
     rows: tuple[Effect, ...],
@@ -47,19 +74,46 @@ def _sample(
 ) -> None:
     draws_file = into / "draws" / spec.id / f"{model.id}.h5"
     fit_file = into / "fits" / spec.id / f"{model.id}.json"
+    checks_file = fit_file.with_suffix(".checks.json")
     if len(rows) < 2:
         io.write_draws(draws_file, {})
         io.write_fit(fit_file, None)
+        io.write_model_checks(checks_file, None)
         return
-    found = sampler.sample(
-        np.array([row.yi for row in rows]),
-        np.array([row.vi for row in rows]),
-        tau_prior=HalfNormal(model.options["tau_prior"]["scale"] * unit(spec)),
-        mu_prior=mu_prior(model.options, spec),
-        seed=seed,
-        level=level,
-        model=model.id,
-        **{name: model.options[name] for name in SAMPLING},
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    tau = HalfNormal(model.options["tau_prior"]["scale"] * unit(spec))
+    mu = mu_prior(model.options, spec)
+    sampling: Any = {name: model.options[name] for name in SAMPLING}
+    found = samplers.normal.sample(
+        yi, vi, tau_prior=tau, mu_prior=mu, seed=seed, level=level, model=model.id, **sampling
     )
+    heavy = samplers.student.sample(yi, vi, df=TAILS, tau_prior=tau, mu_prior=mu, seed=seed, draws=STUDENT_DRAWS)
     io.write_draws(draws_file, {"mu": found.draws.mu, "tau": found.draws.tau, "theta": found.draws.theta})
     io.write_fit(fit_file, found.fit)
+    io.write_model_checks(checks_file, _checks(model.id, rows, found, heavy, tau, mu))
+
+
+def _checks(
+    model: str,
+    rows: tuple[Effect, ...],
+    found: McmcResult,
+    heavy: McmcResult,
+    tau_prior: HalfNormal,
+    mu_prior: Normal | None,
+) -> ModelChecks:
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    mu, tau = found.draws.mu, found.draws.tau
+    pointwise = log_likelihood(mu, tau, yi, vi)
+    left_out = loo(mu, tau, pointwise)
+    other = heavy.draws
+    tails = loo(other.mu, other.tau, log_likelihood(other.mu, other.tau, yi, vi, df=other.df))
+    # A comparison with a sampler that did not work is none.
+    works = heavy.fit.converged
+    return ModelChecks(
+        model=model,
+        studies=tuple(row.study_id for row in rows),
+        loo=left_out,
+        comparison=compare(model, left_out, STUDENT, tails) if works else None,
+        predictive=predictive_check(mu, tau, yi, vi),
+        sensitivity=power_scaling({"mu": mu, "tau": tau}, log_prior(mu, tau, tau_prior, mu_prior), pointwise),
+    )

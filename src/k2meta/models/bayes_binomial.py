@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2meta.models.bayes_exact import posterior_shares
 from k2meta.models.builder import (
-    CHAINS,
-    DRAWS,
     ROOM,
-    TARGET_ACCEPT,
-    TUNE,
-    CompiledModel,
     Draws,
     McmcResult,
     Run,
+    Sampler,
+    Sampling,
     Told,
     average_weights,
     checked_priors,
     estimate,
+    mean_and_spread,
     normal_prediction,
     prior_data,
     sampled,
@@ -40,7 +38,7 @@ from k2meta.models.common_effect import cochran_q
 from k2meta.models.counts import Tables, checked_tables
 from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.fit import QTest, Share
-from k2meta.models.inputs import Vector, checked, checked_level, vector
+from k2meta.models.inputs import Vector, checked, vector
 from k2meta.models.priors import HalfNormal, Normal
 
 BASELINE = Normal(0.0, 10.0)
@@ -61,7 +59,7 @@ class _Guess:
     width: Vector
 
 
-class BinomialSampler:
+class BinomialSampler(Sampler):
     """The compiled model: build it once, then :meth:`sample` every analysis of the process.
 
     Parameters
@@ -71,12 +69,7 @@ class BinomialSampler:
     """
 
     def __init__(self, studies: int = ROOM) -> None:
-        self._model = CompiledModel(_binomial_normal, ("mu", "tau", "z", "a"), studies)
-
-    @property
-    def compilations(self) -> int:
-        """How often the model was compiled."""
-        return self._model.compilations
+        super().__init__(_binomial_normal, ("mu", "tau", "z", "a"), studies)
 
     def sample(
         self,
@@ -88,13 +81,7 @@ class BinomialSampler:
         tau_prior: HalfNormal,
         mu_prior: Normal | None = None,
         baseline_prior: Normal = BASELINE,
-        seed: int,
-        chains: int = CHAINS,
-        draws: int = DRAWS,
-        tune: int = TUNE,
-        target_accept: float = TARGET_ACCEPT,
-        level: float = 0.95,
-        model: str = "",
+        **sampling: Unpack[Sampling],
     ) -> McmcResult:
         """Return draws and their summary; the same seed gives the same draws.
 
@@ -107,7 +94,7 @@ class BinomialSampler:
             Prior of tau, on the log odds scale.
         baseline_prior : Normal
             Prior of the log odds of group 2 in every study.
-        mu_prior, seed, chains, draws, tune, target_accept
+        mu_prior, **sampling
             As in :meth:`k2meta.models.bayes_mcmc.HierarchicalSampler.sample`, with its one repetition.
 
         Returns
@@ -127,20 +114,18 @@ class BinomialSampler:
         ImproperPosteriorError
             A flat prior of mu, and nobody or everybody in group 1 had the event.
         """
-        tables, level = _checked(ai, n1i, ci, n2i, flat=mu_prior is None), checked_level(level)
+        tables, run = _checked(ai, n1i, ci, n2i, flat=mu_prior is None), Run(**sampling)
         options = checked_priors(tau_prior, mu_prior) | {"baseline_prior": baseline_prior.describe()}
         guess = _guess(tables)
         compiled, unit = self._with_data(tables, guess, tau_prior, mu_prior, baseline_prior)
-        run = Run(seed, chains, draws, tune, target_accept)
         found = sampled(compiled, run, lambda kept: _read(kept, guess, unit, tau_prior.scale))
         told = Told(
-            model=model or "bayes_binomial",
+            model="bayes_binomial",
             method="Bayesian binomial-normal model of the log odds ratio, sampled (NUTS, non-centred)",
             options=options,
-            level=level,
-            shares=_shares(tables, guess, found.draws, level),
+            shares=_shares(tables, guess, found.draws, run.level),
             q=_heterogeneity(tables, guess),
-            prediction=normal_prediction(found.draws, level),
+            prediction=normal_prediction(found.draws.mu, found.draws.tau, run.level),
             weights=average_weights(_variances(tables, found.draws), mu_prior),
             warnings=_warnings(tables),
         )
@@ -222,24 +207,19 @@ def _binomial_normal(studies: int) -> Any:
         one = {
             name: pm.Data(name, 1.0)
             for name in (
-                "tau_scale",
-                "mu_precision",
-                "mu_mean",
                 "centre",
                 "width",
                 "baseline_mean",
                 "baseline_precision",
             )
         }
-        mu = pm.Flat("mu")
-        tau = pm.HalfNormal("tau", 1.0)
+        mu, tau, tau_scale = mean_and_spread()
         z = pm.Normal("z", 0.0, 1.0, dims="study")
         a = pm.Flat("a", dims="study")
-        theta = one["centre"] + one["width"] * (mu + one["tau_scale"] * tau * z)
+        theta = one["centre"] + one["width"] * (mu + tau_scale * tau * z)
         # The baseline is sampled as its distance from where it would be given theta. That shear leaves volumes as
         # they are, and the two groups no longer tie the baseline to the effect.
         alpha = each["level"] + each["spread"] * a - each["share"] * theta
-        pm.Potential("mu_prior", -0.5 * (one["mu_precision"] * (mu - one["mu_mean"])) ** 2)
         off = one["baseline_precision"] * (alpha - one["baseline_mean"])
         pm.Potential("baseline_prior", -0.5 * (off**2).sum())
         group1 = each["events1"] * (alpha + theta) - each["people1"] * pt.softplus(alpha + theta)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,15 +20,17 @@ from k2meta.models.builder import (
     ROOM,
     TARGET_ACCEPT,
     TUNE,
-    CompiledModel,
     Draws,
     McmcResult,
     Run,
+    Sampler,
+    Sampling,
     Told,
     checked_priors,
     checks,
     diagnose,
     estimate,
+    mean_and_spread,
     normal_prediction,
     prior_data,
     sampled,
@@ -37,7 +39,7 @@ from k2meta.models.builder import (
 )
 from k2meta.models.common_effect import cochran_q
 from k2meta.models.fit import Fit
-from k2meta.models.inputs import checked, checked_level
+from k2meta.models.inputs import checked
 from k2meta.models.priors import HalfNormal, Normal
 
 __all__ = [
@@ -62,7 +64,7 @@ def seed_for(analysis: str, model: str, base_seed: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-class HierarchicalSampler:
+class HierarchicalSampler(Sampler):
     """The compiled model: build it once, then :meth:`sample` every analysis of the process.
 
     Parameters
@@ -72,12 +74,7 @@ class HierarchicalSampler:
     """
 
     def __init__(self, studies: int = ROOM) -> None:
-        self._model = CompiledModel(_normal_normal, ("mu", "tau", "z"), studies)
-
-    @property
-    def compilations(self) -> int:
-        """How often the model was compiled."""
-        return self._model.compilations
+        super().__init__(_normal_normal, ("mu", "tau", "z"), studies)
 
     def sample(
         self,
@@ -86,13 +83,7 @@ class HierarchicalSampler:
         *,
         tau_prior: HalfNormal,
         mu_prior: Normal | None = None,
-        seed: int,
-        chains: int = CHAINS,
-        draws: int = DRAWS,
-        tune: int = TUNE,
-        target_accept: float = TARGET_ACCEPT,
-        level: float = 0.95,
-        model: str = "",
+        **sampling: Unpack[Sampling],
     ) -> McmcResult:
         """Return draws and their summary; the same seed gives the same draws.
 
@@ -107,19 +98,15 @@ class HierarchicalSampler:
             Prior of tau, in units of ``yi``.
         mu_prior : Normal or None
             Prior of mu; ``None`` is flat.
-        seed : int
-            See :func:`seed_for`.
-        chains, draws, tune : int
-            Chains, and iterations of each after and during adaptation.
-        target_accept : float
-            Mean acceptance the step size aims at.
+        **sampling
+            ``seed``, and what may be left out: see :class:`~k2meta.models.builder.Sampling`.
 
         Raises
         ------
         InputError
             Unusable effects, variances or level.
         """
-        data, level = checked(yi, vi), checked_level(level)
+        data, run = checked(yi, vi), Run(**sampling)
         options = checked_priors(tau_prior, mu_prior)
         centre, width = unit = standard_units(data.yi, data.vi, tau_prior.scale)
         compiled = self._model.with_data(
@@ -134,18 +121,17 @@ class HierarchicalSampler:
             theta = mu[..., None] + tau[..., None] * kept["z"][..., : data.k]
             return Draws(mu + data.shift, tau, theta + data.shift, kept["energy"], kept["diverging"])
 
-        found = sampled(compiled, Run(seed, chains, draws, tune, target_accept), read)
+        found = sampled(compiled, run, read)
         # The prior's mean moves no weight between studies.
         tau = found.draws.tau.ravel()
         given = conditional(data.yi, data.vi, tau, mu_prior)
         told = Told(
-            model=model or "bayes_mcmc",
+            model="bayes_mcmc",
             method="Bayesian random effects, sampled (NUTS, non-centred)",
             options=options,
-            level=level,
-            shares=posterior_shares(data.vi, estimate(tau, level)),
+            shares=posterior_shares(data.vi, estimate(tau, run.level)),
             q=cochran_q(data),
-            prediction=normal_prediction(found.draws, level),
+            prediction=normal_prediction(found.draws.mu, found.draws.tau, run.level),
             weights=expected_weights(np.full(tau.size, 1.0 / tau.size), given),
         )
         return McmcResult(summary(found, told), found.draws)
@@ -157,15 +143,10 @@ def _normal_normal(studies: int) -> Any:
     with pm.Model(coords={"study": np.arange(studies)}) as model:
         effect = pm.Data("effect", np.zeros(studies), dims="study")
         precision = pm.Data("precision", np.ones(studies), dims="study")
-        tau_scale = pm.Data("tau_scale", 1.0)
-        mu_precision = pm.Data("mu_precision", 0.0)
-        mu_mean = pm.Data("mu_mean", 0.0)
-        mu = pm.Flat("mu")
-        tau = pm.HalfNormal("tau", 1.0)
+        mu, tau, tau_scale = mean_and_spread()
         z = pm.Normal("z", 0.0, 1.0, dims="study")
         theta = mu + tau_scale * tau * z
-        # As potentials, because a precision of zero is wanted: no prior for mu, nothing seen of a filler study.
-        pm.Potential("mu_prior", -0.5 * (mu_precision * (mu - mu_mean)) ** 2)
+        # As a potential, because a precision of zero is wanted: nothing is seen of a filler study.
         pm.Potential("likelihood", -0.5 * ((precision * (effect - theta)) ** 2).sum())
     return model
 

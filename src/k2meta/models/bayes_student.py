@@ -9,26 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2meta.models.bayes_exact import posterior_shares
 from k2meta.models.builder import (
-    CHAINS,
-    DRAWS,
     ROOM,
-    TARGET_ACCEPT,
-    TUNE,
-    CompiledModel,
     Draws,
     McmcResult,
     Run,
+    Sampler,
+    Sampling,
     Told,
     average_weights,
     checked_priors,
     estimate,
+    mean_and_spread,
     prior_data,
     sampled,
     standard_units,
@@ -37,7 +35,7 @@ from k2meta.models.builder import (
 from k2meta.models.common_effect import cochran_q
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Prediction, Share
-from k2meta.models.inputs import Inputs, checked, checked_level
+from k2meta.models.inputs import Inputs, checked
 from k2meta.models.priors import HalfNormal, Normal
 from k2meta.models.roots import bracketed_root
 
@@ -84,7 +82,7 @@ class _Df:
     sigma: float
 
 
-class StudentSampler:
+class StudentSampler(Sampler):
     """The compiled model: build it once, then :meth:`sample` every analysis of the process.
 
     Parameters
@@ -94,12 +92,8 @@ class StudentSampler:
     """
 
     def __init__(self, studies: int = ROOM) -> None:
-        self._model = CompiledModel(_normal_student, ("mu", "tau", "z", "df"), studies)
-
-    @property
-    def compilations(self) -> int:
-        """How often the model was compiled; fixed degrees of freedom and a prior of them share one model."""
-        return self._model.compilations
+        # Fixed degrees of freedom and a prior of them share one model.
+        super().__init__(_normal_student, ("mu", "tau", "z", "df"), studies)
 
     def sample(
         self,
@@ -109,13 +103,7 @@ class StudentSampler:
         df: float | LogNormalDf,
         tau_prior: HalfNormal,
         mu_prior: Normal | None = None,
-        seed: int,
-        chains: int = CHAINS,
-        draws: int = DRAWS,
-        tune: int = TUNE,
-        target_accept: float = TARGET_ACCEPT,
-        level: float = 0.95,
-        model: str = "",
+        **sampling: Unpack[Sampling],
     ) -> McmcResult:
         """Return draws and their summary; the same seed gives the same draws.
 
@@ -127,7 +115,7 @@ class StudentSampler:
             Degrees of freedom of the random effects, above two, or their prior.
         tau_prior : HalfNormal
             Prior of tau, the scale of the random effects, in units of ``yi``.
-        mu_prior, seed, chains, draws, tune, target_accept
+        mu_prior, **sampling
             As in :meth:`k2meta.models.bayes_mcmc.HierarchicalSampler.sample`, with its one repetition.
 
         Returns
@@ -142,24 +130,22 @@ class StudentSampler:
         InputError
             Unusable effects, variances, level or degrees of freedom.
         """
-        data, level = checked(yi, vi), checked_level(level)
+        data, run = checked(yi, vi), Run(**sampling)
         prior, options = _checked_df(df), checked_priors(tau_prior, mu_prior)
         compiled, unit = self._with_data(data, prior, tau_prior, mu_prior)
-        run = Run(seed, chains, draws, tune, target_accept)
         found = sampled(compiled, run, lambda kept: _read(kept, data, unit, tau_prior.scale))
         told = Told(
-            model=model or "bayes_student",
+            model="bayes_student",
             method="Bayesian Student-t random effects, sampled (NUTS, non-centred)",
             options=options | {"df": df.describe() if isinstance(df, LogNormalDf) else prior.median},
-            level=level,
-            shares=_shares(data, found.draws, level),
+            shares=_shares(data, found.draws, run.level),
             q=cochran_q(data),
-            prediction=_prediction(found.draws, level),
-            weights=average_weights(_variances(data, found.draws, seed), mu_prior),
+            prediction=_prediction(found.draws, run.level),
+            weights=average_weights(_variances(data, found.draws, run.seed), mu_prior),
             tau2_method="posterior mean of the squared scale of the Student-t random effects",
             warnings=_warnings(data.k),
         )
-        tails = estimate(_df(found.draws).ravel(), level) if prior.sigma else None
+        tails = estimate(_df(found.draws).ravel(), run.level) if prior.sigma else None
         return McmcResult(summary(found, told), found.draws, tails)
 
     def _with_data(
@@ -190,13 +176,9 @@ def _normal_student(studies: int) -> Any:
     with pm.Model(coords={"study": np.arange(studies)}) as model:
         effect = pm.Data("effect", np.zeros(studies), dims="study")
         precision = pm.Data("precision", np.ones(studies), dims="study")
-        tau_scale = pm.Data("tau_scale", 1.0)
-        mu_precision = pm.Data("mu_precision", 0.0)
-        mu_mean = pm.Data("mu_mean", 0.0)
         df_median = pm.Data("df_median", 10.0)
         df_sigma = pm.Data("df_sigma", 1.0)
-        mu = pm.Flat("mu")
-        tau = pm.HalfNormal("tau", 1.0)
+        mu, tau, tau_scale = mean_and_spread()
         df_z = pm.Normal("df_z", 0.0, 1.0)
         df = pm.Deterministic("df", LEAST_DF + (df_median - LEAST_DF) * pt.exp(df_sigma * df_z))
         # sqrt(df) sinh(z / sqrt(df)) has Student's t distribution when z has a density proportional to
@@ -207,7 +189,6 @@ def _normal_student(studies: int) -> Any:
         constant = pt.gammaln((df + 1.0) / 2.0) - pt.gammaln(df / 2.0) - 0.5 * pt.log(df * np.pi)
         pm.Potential("z_prior", (constant - 0.5 * df * pt.log1p(pt.sinh(bent) ** 2)).sum())
         theta = mu + tau_scale * tau * pt.sqrt(df) * pt.sinh(bent)
-        pm.Potential("mu_prior", -0.5 * (mu_precision * (mu - mu_mean)) ** 2)
         pm.Potential("likelihood", -0.5 * ((precision * (effect - theta)) ** 2).sum())
     return model
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, Required, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from k2meta.models.errors import InputError
 from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, Prediction, QTest, Share, StudyEstimate
-from k2meta.models.inputs import Vector
+from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import HalfNormal, Normal
 
@@ -35,6 +35,21 @@ ROOM = 16
 RHAT_BELOW = 1.01
 ESS_AT_LEAST = 1000.0
 EBFMI_ABOVE = 0.3
+
+
+class Watched(Protocol):
+    """Draws that can be diagnosed."""
+
+    @property
+    def energy(self) -> NDArray[np.float64]:
+        """Energy of the sampler, shape (chain, draw)."""
+
+    @property
+    def diverging(self) -> NDArray[np.bool_]:
+        """Divergent transitions, shape (chain, draw)."""
+
+    def watched(self) -> tuple[NDArray[np.float64], ...]:
+        """Return what must have been explored, each of shape (chain, draw); a mean first, then a tau."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,11 @@ class Draws:
     df: NDArray[np.float64] | None = None
     baseline: NDArray[np.float64] | None = None
 
+    def watched(self) -> tuple[NDArray[np.float64], ...]:
+        """Return mu, tau and the degrees of freedom where they vary."""
+        tails = () if self.df is None or np.ptp(self.df) == 0.0 else (self.df,)
+        return (self.mu, self.tau, *tails)
+
 
 @dataclass(frozen=True, slots=True)
 class McmcResult:
@@ -73,30 +93,74 @@ class McmcResult:
     df: Estimate | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How long and how carefully to sample; iterations are per chain, ``tune`` of them during adaptation."""
+class Sampling(TypedDict, total=False):
+    """What every sampler may be told beside its data and priors.
 
-    seed: int
+    Attributes
+    ----------
+    seed : int
+        Required; see :func:`k2meta.models.bayes_mcmc.seed_for`. The same seed gives the same draws.
+    chains, draws, tune : int
+        Chains, and iterations of each after and during adaptation.
+    target_accept : float
+        Mean acceptance the step size aims at.
+    level : float
+        Probability of every interval.
+    model : str
+        Identifier written into the fit.
+    """
+
+    seed: Required[int]
     chains: int
     draws: int
     tune: int
     target_accept: float
+    level: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How long and how carefully to sample, and what to call it; see :class:`Sampling`.
+
+    ``attempts`` is two for the repetition of a poor run.
+
+    Raises
+    ------
+    InputError
+        A level that is none.
+    TypeError
+        A setting that does not exist.
+    """
+
+    seed: int
+    chains: int = CHAINS
+    draws: int = DRAWS
+    tune: int = TUNE
+    target_accept: float = TARGET_ACCEPT
+    level: float = 0.95
+    model: str = ""
+    attempts: int = 1
+
+    def __post_init__(self) -> None:
+        checked_level(self.level)
 
     def stricter(self) -> Run:
         """Return the same run with twice the draws and smaller steps."""
-        return replace(self, draws=2 * self.draws, target_accept=max(STRICTER_ACCEPT, self.target_accept))
+        accept = max(STRICTER_ACCEPT, self.target_accept)
+        return replace(self, draws=2 * self.draws, target_accept=accept, attempts=2)
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings by the names of the sampler."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return the settings of the sampler by its names for them."""
+        names = ("seed", "chains", "draws", "tune", "target_accept")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled[D: Watched]:
     """Draws, what the checks say of them, and the run that gave them."""
 
-    draws: Draws
+    draws: D
     diagnostics: Diagnostics
     run: Run
 
@@ -128,17 +192,19 @@ class CompiledModel:
         self._compiled: Any = None
         self.compilations = 0
 
-    def with_data(self, k: int, scalars: Mapping[str, float], **vectors: tuple[Vector, float]) -> Any:
+    def with_data(
+        self, k: int, shared: Mapping[str, float | NDArray[np.float64]], **each: tuple[NDArray[np.float64], float]
+    ) -> Any:
         """Return the compiled model with an analysis of k studies in it.
 
         Parameters
         ----------
         k : int
             Number of studies.
-        scalars : mapping
-            Data that are one number.
-        **vectors : (ndarray of shape (k,), float)
-            Data with a value for each study, and the value of a study that says nothing.
+        shared : mapping
+            Data that do not grow with the studies.
+        **each : (ndarray of shape (k, ...), float)
+            Data of each study, and the value of a study that says nothing.
         """
         if self._compiled is None or k > self._room:
             import nutpie
@@ -146,13 +212,57 @@ class CompiledModel:
             self._room = max(self._room, k)
             self._compiled = nutpie.compile_pymc_model(self._build(self._room), var_names=self._names)
             self.compilations += 1
-        filled = {name: np.full(self._room, filler) for name, (_, filler) in vectors.items()}
-        for name, (values, _) in vectors.items():
+        filled = {
+            name: np.full((self._room, *values.shape[1:]), filler) for name, (values, filler) in each.items()
+        }
+        for name, (values, _) in each.items():
             filled[name][:k] = values
-        return self._compiled.with_data(**filled, **scalars)
+        return self._compiled.with_data(**filled, **shared)
 
 
-def sampled(compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], Draws]) -> Sampled:
+class Sampler:
+    """A compiled model: build it once, then sample every analysis of the process with it.
+
+    Parameters
+    ----------
+    build : callable
+        From a number of studies to a PyMC model.
+    names : sequence of str
+        Variables whose draws are kept.
+    studies : int
+        Most studies of one analysis. A larger analysis compiles again, with room for it.
+    """
+
+    def __init__(self, build: Callable[[int], Any], names: Sequence[str], studies: int) -> None:
+        self._model = CompiledModel(build, names, studies)
+
+    @property
+    def compilations(self) -> int:
+        """How often the model was compiled."""
+        return self._model.compilations
+
+
+def mean_and_spread() -> tuple[Any, Any, Any]:
+    """Add mu, tau and the prior of mu to the PyMC model at hand, with their data.
+
+    Returns
+    -------
+    mu, tau, tau_scale : tensor
+        In standard units: tau has a standard half-normal prior and is to be multiplied with its scale.
+    """
+    import pymc as pm
+
+    tau_scale = pm.Data("tau_scale", 1.0)
+    mu_precision = pm.Data("mu_precision", 0.0)
+    mu_mean = pm.Data("mu_mean", 0.0)
+    mu = pm.Flat("mu")
+    tau = pm.HalfNormal("tau", 1.0)
+    # As a potential, because a precision of zero is wanted: no prior for mu.
+    pm.Potential("mu_prior", -0.5 * (mu_precision * (mu - mu_mean)) ** 2)
+    return mu, tau, tau_scale
+
+
+def sampled[D: Watched](compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], D]) -> Sampled[D]:
     """Sample; a divergence or an effective sample size below the gate is answered by one stricter repetition.
 
     Parameters
@@ -168,7 +278,7 @@ def sampled(compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], Draws])
     return found if _healthy(found.diagnostics) else _attempt(compiled, run.stricter(), read)
 
 
-def _attempt(compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], Draws]) -> Sampled:
+def _attempt[D: Watched](compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], D]) -> Sampled[D]:
     import nutpie
 
     trace = nutpie.sample(compiled, progress_bar=False, **run.settings())
@@ -179,13 +289,14 @@ def _attempt(compiled: Any, run: Run, read: Callable[[Mapping[str, Any]], Draws]
     return Sampled(draws, diagnose(draws), run)
 
 
-def diagnose(draws: Draws) -> Diagnostics:
-    """Return rank-R-hat, effective sample sizes, MCSE, divergences and E-BFMI: the worst of mu, tau and df."""
+def diagnose(draws: Watched) -> Diagnostics:
+    """Return rank-R-hat, effective sample sizes, divergences and E-BFMI: the worst of all that is watched.
+
+    The Monte Carlo standard errors are those of the first mean and the first tau.
+    """
     import arviz as az
 
-    checked = [draws.mu, draws.tau]
-    if draws.df is not None and np.ptp(draws.df) > 0.0:
-        checked.append(draws.df)
+    checked = draws.watched()
     bulk = min(float(az.ess(x, method="bulk")) for x in checked)
     tail = min(float(az.ess(x, method="tail", prob=(0.05, 0.95))) for x in checked)
     rhat = max(float(az.rhat(x, method="rank")) for x in checked)
@@ -194,14 +305,14 @@ def diagnose(draws: Draws) -> Diagnostics:
     return Diagnostics(
         converged=not _failures(rhat, bulk, tail, divergences, ebfmi),
         at_boundary=False,
-        iterations=int(draws.mu.size),
+        iterations=int(checked[0].size),
         rhat=rhat,
         ess_bulk=bulk,
         ess_tail=tail,
         divergences=divergences,
         ebfmi=ebfmi,
-        mcse_mu=float(az.mcse(draws.mu, method="mean")),
-        mcse_tau=float(az.mcse(draws.tau, method="mean")),
+        mcse_mu=float(az.mcse(checked[0], method="mean")),
+        mcse_tau=float(az.mcse(checked[1], method="mean")),
     )
 
 
@@ -286,7 +397,6 @@ class Told:
     model: str
     method: str
     options: Mapping[str, str | float]
-    level: float
     shares: tuple[Share, Share]
     q: QTest
     prediction: Prediction
@@ -295,22 +405,17 @@ class Told:
     warnings: tuple[str, ...] = field(default_factory=tuple)
 
 
-def summary(found: Sampled, told: Told) -> Fit:
+def summary(found: Sampled[Draws], told: Told) -> Fit:
     """Return the fit of sampled draws."""
-    draws, level = found.draws, told.level
-    squares = estimate(draws.tau.ravel() ** 2, level)
+    draws, level = found.draws, found.run.level
     i2, h2 = told.shares
-    said = () if found.diagnostics.converged else ("The sampler did not pass its checks; do not use this fit.",)
-    interval = "equal-tailed credible interval"
     return Fit(
-        model=told.model,
+        model=found.run.model or told.model,
         method=told.method,
-        options={**told.options, "level": level, "sampler": "nutpie", **found.run.settings()},
+        options=options_of(told.options, found.run),
         k=draws.theta.shape[-1],
         mu=estimate(draws.mu.ravel(), level),
-        tau2=Heterogeneity(
-            squares.value, squares.se, squares.low, squares.high, told.tau2_method, interval, level
-        ),
+        tau2=squared(draws.tau.ravel(), told.tau2_method, level),
         tau=estimate(draws.tau.ravel(), level),
         i2=i2.value,
         h2=h2.value,
@@ -319,10 +424,26 @@ def summary(found: Sampled, told: Told) -> Fit:
         q=told.q,
         prediction=told.prediction,
         weights=told.weights,
-        studies=tuple(_study(draws.theta[..., i].ravel(), level) for i in range(draws.theta.shape[-1])),
+        studies=tuple(study_estimate(draws.theta[..., i].ravel(), level) for i in range(draws.theta.shape[-1])),
         diagnostics=found.diagnostics,
-        warnings=(*told.warnings, *said),
+        warnings=(*told.warnings, *distrust(found.diagnostics)),
     )
+
+
+def options_of(options: Mapping[str, str | float], run: Run) -> dict[str, str | float]:
+    """Return the options of a fit: its own, how it was sampled, and at which attempt."""
+    return {**options, "level": run.level, "sampler": "nutpie", **run.settings(), "attempts": run.attempts}
+
+
+def squared(tau: Vector, method: str, level: float) -> Heterogeneity:
+    """Return tau squared, from draws of tau of shape (n,)."""
+    e = estimate(tau**2, level)
+    return Heterogeneity(e.value, e.se, e.low, e.high, method, "equal-tailed credible interval", level)
+
+
+def distrust(diagnostics: Diagnostics) -> tuple[str, ...]:
+    """Return the warning of a fit whose sampler did not pass."""
+    return () if diagnostics.converged else ("The sampler did not pass its checks; do not use this fit.",)
 
 
 def estimate(values: Vector, level: float) -> Estimate:
@@ -351,16 +472,17 @@ def _shortest(values: Vector, level: float) -> tuple[float, float]:
     return float(ordered[first]), float(ordered[first + span])
 
 
-def _study(values: Vector, level: float) -> StudyEstimate:
+def study_estimate(values: Vector, level: float) -> StudyEstimate:
+    """Return mean, standard deviation and equal-tailed interval of the draws of one true effect, shape (n,)."""
     low, high = _ends(values, level)
     return StudyEstimate(float(values.mean()), float(values.std(ddof=1)), low, high)
 
 
-def normal_prediction(draws: Draws, level: float) -> Prediction:
-    """Return the predictive interval of a new study that is normal given mu and tau."""
+def normal_prediction(mu: NDArray[np.float64], tau: NDArray[np.float64], level: float) -> Prediction:
+    """Return the predictive interval of a new study that is normal given draws of mu and tau of one shape."""
     # The mixture over the draws needs no further random numbers.
-    each = np.full(draws.tau.size, 1.0 / draws.tau.size)
-    mixture = Mixtures(each, draws.mu.reshape(1, -1), draws.tau.reshape(1, -1))
+    each = np.full(tau.size, 1.0 / tau.size)
+    mixture = Mixtures(each, mu.reshape(1, -1), tau.reshape(1, -1))
     low, high = (float(mixture.quantile(p)[0]) for p in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
     return Prediction(low, high, None, "posterior predictive", level)
 

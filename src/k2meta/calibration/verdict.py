@@ -1,0 +1,169 @@
+"""The verdict on an engine: ranks that stay in their band, intervals that hold the truth as often as they say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from k2meta.calibration.bands import Band, ecdf_band
+from k2meta.calibration.engines import exact_engine
+from k2meta.calibration.simulation import PARAMETERS, Engine, Pit, simulate
+from k2meta.models.errors import InputError
+from k2meta.models.inputs import Vector
+from k2meta.models.priors import Normal, TauPrior
+
+LEVELS = (0.5, 0.8, 0.95)
+"""Central intervals whose coverage is counted."""
+
+MCSE_ALLOWED = 3.0
+"""Monte Carlo standard errors by which a coverage may miss its level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Share of central intervals that hold the truth; ``mcse`` is its standard error if the level is kept."""
+
+    level: float
+    value: float
+    mcse: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the share is within three standard errors of the level."""
+        return abs(self.value - self.level) <= MCSE_ALLOWED * self.mcse
+
+
+@dataclass(frozen=True, slots=True)
+class Uniformity:
+    """What the simulations say of one parameter.
+
+    Attributes
+    ----------
+    pit : ndarray, shape (B,)
+        Posterior distribution function at the truth.
+    band : Band
+        Simultaneous band for the distribution function of ``pit``.
+    inside : bool
+        Whether it stays in the band.
+    p : float
+        Simultaneous p value of uniformity.
+    coverage : tuple of Coverage
+        Of the intervals of ``LEVELS``. A central interval holds the truth exactly where ``pit`` lies between its
+        two tail areas.
+    """
+
+    pit: Vector
+    band: Band
+    inside: bool
+    p: float
+    coverage: tuple[Coverage, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the band holds and every coverage is within three standard errors."""
+        return self.inside and all(one.kept for one in self.coverage)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Simulation-based calibration of one engine with one pair of priors.
+
+    Attributes
+    ----------
+    simulations, k, seed : int
+        Number of simulated meta-analyses, studies in each, and the seed they came from.
+    tau_prior, mu_prior : str
+        The priors in words.
+    mu, tau, theta : Uniformity
+        The verdict on each parameter; ``theta`` is the true effect of the first study.
+    """
+
+    simulations: int
+    k: int
+    seed: int
+    tau_prior: str
+    mu_prior: str
+    mu: Uniformity
+    tau: Uniformity
+    theta: Uniformity
+
+    @property
+    def parameters(self) -> dict[str, Uniformity]:
+        """The verdicts by the names of the parameters."""
+        return {name: getattr(self, name) for name in PARAMETERS}
+
+    @property
+    def passed(self) -> bool:
+        """Whether every parameter passed."""
+        return all(one.passed for one in self.parameters.values())
+
+
+def sbc(
+    simulations: int,
+    k: int,
+    *,
+    tau_prior: TauPrior,
+    mu_prior: Normal,
+    seed: int,
+    engine: Engine = exact_engine,
+    level: float = 0.95,
+) -> Calibration:
+    """Check an engine by simulation.
+
+    Parameters
+    ----------
+    simulations : int
+        Number of simulated meta-analyses.
+    k : int
+        Studies in each.
+    tau_prior, mu_prior : TauPrior, Normal
+        Proper priors, from which the truth is drawn and which the engine is told.
+    seed : int
+        Base seed: that of every simulation is derived from it, from priors, ``k`` and the simulation's index.
+    engine : callable
+        From :class:`Simulated` to :class:`Pit`.
+    level : float
+        Simultaneous level of the band of each parameter.
+
+    Raises
+    ------
+    InputError
+        Fewer than one simulation or study, or an engine whose answers are not one probability a simulation.
+    ImproperPosteriorError
+        A prior from which nothing can be drawn.
+    """
+    pit = engine(simulate(simulations, k, tau_prior=tau_prior, mu_prior=mu_prior, seed=seed))
+    return judged(pit, k, tau_prior=tau_prior, mu_prior=mu_prior, seed=seed, level=level)
+
+
+def judged(
+    pit: Pit, k: int, *, tau_prior: TauPrior, mu_prior: Normal, seed: int, level: float = 0.95
+) -> Calibration:
+    """Return the verdict on the answers of an engine, as :func:`sbc` gives it.
+
+    Raises
+    ------
+    InputError
+        No answers, or answers that are not one probability a simulation.
+    """
+    band = ecdf_band(len(pit.mu), level=level, seed=seed + 1)
+    return Calibration(
+        simulations=len(pit.mu),
+        k=k,
+        seed=seed,
+        tau_prior=tau_prior.describe(),
+        mu_prior=mu_prior.describe(),
+        **{name: _uniformity(name, getattr(pit, name), band) for name in PARAMETERS},
+    )
+
+
+def _uniformity(name: str, pit: Vector, band: Band) -> Uniformity:
+    if pit.shape != (band.n,) or not np.all((pit >= 0.0) & (pit <= 1.0)):
+        raise InputError(f"{name}: the engine must return one probability for each of the {band.n} simulations")
+    coverage = []
+    for level in LEVELS:
+        held = np.abs(pit - 0.5) <= 0.5 * level
+        coverage.append(Coverage(level, float(held.mean()), math.sqrt(level * (1.0 - level) / band.n)))
+    return Uniformity(pit, band, band.inside(pit), band.p(pit), tuple(coverage))
