@@ -20,6 +20,7 @@ FAR = 1e-7
 
 P = km.priors
 TAU = (P.HalfNormal(0.5), P.HalfCauchy(0.5), P.Exponential(0.3), P.HalfT(3.0, 1.0), P.Uniform(4.0), P.Uniform())
+SHIPPED = (*TAU, *P.EMPIRICAL.values())
 MU = (None, P.Normal(0.0, 4.0))
 
 
@@ -61,7 +62,7 @@ def assert_same_as_single(batch, row, fit):
 
 
 @pytest.mark.parametrize("mu_prior", MU, ids=["flat", "normal"])
-@pytest.mark.parametrize("tau_prior", TAU, ids=lambda p: p.describe())
+@pytest.mark.parametrize("tau_prior", SHIPPED, ids=lambda p: p.describe())
 def test_a_row_of_the_batch_is_the_single_fit(tau_prior, mu_prior):
     Y, V = hostile(22, 15)
     batch = bayes_random_effects_batch(Y, V, tau_prior=tau_prior, mu_prior=mu_prior)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -26,10 +26,19 @@ from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_pri
 
 Matrix = NDArray[np.float64]
 
-RULES = (64, 128, 256)
-"""Numbers of nodes, tried in turn on the rows that are not resolved yet."""
+RULES = (48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
+"""Numbers of nodes a row can have."""
 
-RESOLVED = 1e-8
+PER_UNIT = 15.0
+"""Nodes for each unit of x a row begins with: what most rows of a dozen studies need."""
+
+MOST_AT_FIRST = 224
+"""Most nodes a row begins with; long ranges are those of a few studies, whose posteriors are smoother."""
+
+STEP = 1.3
+"""Least ratio of the nodes of the next rule to those that did not resolve a row."""
+
+RESOLVED = 1e-7
 """Largest sum of the last Legendre coefficients of an integrand with integral one.
 
 A distribution function interpolated from the coefficients is better by about the number of nodes, and an integral
@@ -41,8 +50,8 @@ LAST = 6
 ROWS = 384
 """Rows computed together: their tables over the nodes then stay in the cache of a core."""
 
-NEGLIGIBLE = 38.0
-"""Log ratio to the peak below which the half line is cut; e^-38 is below the rounding of the total."""
+NEGLIGIBLE = 32.0
+"""Log ratio to the peak below which the half line is cut; e^-32 is about 1e-14."""
 
 REACH = 240.0
 """Largest x looked at: tau up to e^240 units, whose square still is a finite number."""
@@ -52,6 +61,22 @@ BEYOND = np.array([0.3, 0.7, 1.2, 2.0, 3.2, 5.0, 8.0, 13.0, 21.0, 34.0, 55.0, 89
 
 FIRST_LOOK = np.linspace(0.0, 1.0, 14)
 SECOND_LOOK = np.linspace(0.0, 1.0, 18)
+
+NEAR_ZERO = 1e-5
+"""Share of the smallest standard error, and of a typical tau, below which tau is as good as zero.
+
+The likelihood changes by the square of this there, and the first moment of tau is kept."""
+
+SPREAD = legendre.leggauss(40)
+"""Nodes on (-1, 1), for the mean of tau in the lump at zero."""
+
+SAME = 1e-10
+"""Ratio of tau squared to the smallest variance below which mu given tau does not depend on tau.
+
+The nodes there are one component of the posterior of mu."""
+
+UNSEEN = 1e-15
+"""Probability of a node below which quantiles of mu do without it; moments never do."""
 
 FACTORS = 8
 """Factors multiplied before a logarithm is taken; their product underflows for variances 1e38 times the least."""
@@ -157,7 +182,8 @@ class Rows:
     """Rows with equally many studies: effects ``y`` and variances ``v``, shape (b, k), the rest of shape (b,).
 
     Effects are relative to ``shift``, that of the most precise study, and ``least`` is its variance. ``unit`` is
-    the unit of the map from x to tau, ``end`` the largest x.
+    the unit of the map from x to tau, ``start`` and ``end`` the smallest and the largest x. Below ``start`` tau is
+    as good as zero, with the prior probability ``lump`` and the prior mean ``lump_tau``.
     """
 
     y: Matrix
@@ -165,7 +191,10 @@ class Rows:
     shift: Vector
     least: Vector
     unit: Vector
+    start: float
     end: Vector
+    lump: Vector
+    lump_tau: Vector
     priors: Priors
 
     @property
@@ -174,10 +203,11 @@ class Rows:
         power = self.priors.power(self.y.shape[1])
         return 2 if power > 3.0 else int(power > 2.0)
 
-    def take(self, chosen: NDArray[np.bool_]) -> Rows:
+    def take(self, chosen: NDArray[np.intp]) -> Rows:
         """Return some of the rows."""
-        y, v, shift, least = self.y[chosen], self.v[chosen], self.shift[chosen], self.least[chosen]
-        return Rows(y, v, shift, least, self.unit[chosen], self.end[chosen], self.priors)
+        parts = (self.y, self.v, self.shift, self.least, self.unit, self.end, self.lump, self.lump_tau)
+        y, v, shift, least, unit, end, lump, lump_tau = (part[chosen] for part in parts)
+        return Rows(y, v, shift, least, unit, self.start, end, lump, lump_tau, self.priors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +216,12 @@ class Resolved:
 
     ``weight`` is the probability carried by each node, ``mean`` and ``variance`` those of mu (less the shift of
     the row) given tau; ``series`` holds the Legendre coefficients of the density on [-1, 1], shape (n, b), which
-    stands for x from ``low`` to ``high``.
+    stands for x from ``low`` to ``high``. Where the prior has a lump at zero the tables have one node more, the
+    first, with the probability ``at_zero``.
     """
 
     rows: Rows
+    nodes: int
     low: Vector
     high: Vector
     tau: Matrix
@@ -197,6 +229,7 @@ class Resolved:
     mean: Matrix
     variance: Matrix
     series: Matrix
+    at_zero: Vector
     log_total: Vector
     error: Vector
 
@@ -299,11 +332,22 @@ def bayes_pit_batch(
         z = (at[0, rows] - found.rows.shift)[:, None] - found.mean
         x = np.arcsinh(at[1, rows] / found.rows.unit)
         s = np.clip(2.0 * (x - found.low) / (found.high - found.low) - 1.0, -1.0, 1.0)
-        below = legendre.legval(s, legendre.legint(found.series, lbnd=-1), tensor=False)
+        below = found.at_zero + legendre.legval(s, legendre.legint(found.series, lbnd=-1), tensor=False)
+        below = np.where(x < found.rows.start, _inside_lump(found, at[1, rows]), below)
         return np.array([(found.weight * ndtr(z / np.sqrt(found.variance))).sum(axis=1), np.clip(below, 0.0, 1.0)])
 
     _, _, nodes, _ = _solve(effects, variances, Priors(tau_prior, mu_prior), summary, out)
     return BayesPit(out[0], out[1], nodes > 0)
+
+
+def _inside_lump(found: Resolved, tau: Vector) -> Vector:
+    """Return the probability below tau so near zero that the likelihood is that of zero, as the prior has it."""
+    mass_below: Callable[[Vector], Vector] | None = getattr(found.rows.priors.tau, "mass_below", None)
+    if mass_below is None:
+        return np.zeros_like(tau)
+    with np.errstate(all="ignore"):
+        share = mass_below(np.maximum(tau, np.finfo(np.float64).tiny)) / found.rows.lump
+    return np.asarray(found.at_zero * np.nan_to_num(share))
 
 
 def checked_rows(Y: ArrayLike, V: ArrayLike) -> tuple[Matrix, Matrix]:
@@ -353,13 +397,11 @@ def _solve(
             continue
         # Rows of one size are dense tables: no arithmetic is spent on absent studies.
         dense = (y[members][present[members]].reshape(-1, size), v[members][present[members]].reshape(-1, size))
-        for part in (slice(i, i + ROWS) for i in range(0, len(members), ROWS)):
-            where = members[part]
-            for found, row, good in _rules(_rows(dense[0][part], dense[1][part], priors)):
-                done = where[row[good]]
-                error[where[row]] = found.error
-                nodes[done] = found.tau.shape[1]
-                out[:, done] = summary(found, where[row])[:, good]
+        for found, here, good in _resolved_rows(_rows(*dense, priors)):
+            where = members[here]
+            error[where] = found.error
+            nodes[where[good]] = found.nodes
+            out[:, where[good]] = summary(found, where)[:, good]
     return k, error, nodes, not_run
 
 
@@ -376,28 +418,56 @@ def _why_not(k: int, priors: Priors) -> str:
 def _rows(y: Matrix, v: Matrix, priors: Priors) -> Rows:
     first = np.argmin(v, axis=1)[:, None]
     shift, least = np.take_along_axis(y, first, 1)[:, 0], np.take_along_axis(v, first, 1)[:, 0]
-    unit = np.sqrt(least)
-    if priors.tau.width is not None:
+    unit, start = np.sqrt(least), 0.0
+    lump = lump_tau = np.zeros(len(y))
+    mass_below: Callable[[Vector], Vector] | None = getattr(priors.tau, "mass_below", None)
+    if mass_below is not None:
+        # A density that is not smooth at zero is smooth in log(tau): there x is used only where it is a logarithm.
+        unit = NEAR_ZERO * np.minimum(unit, getattr(priors.tau, "typical", math.inf))
+        start, lump = math.asinh(1.0), mass_below(unit)
+        lump_tau = _mean_below(mass_below, unit)
+    elif priors.tau.width is not None:
         unit = np.minimum(unit, priors.tau.width)
     upper = getattr(priors.tau, "upper", None)
     end = np.full(len(y), REACH) if upper is None else np.minimum(REACH, np.arcsinh(upper / unit))
-    return Rows(y - shift[:, None], v, shift, least, unit, end, priors)
+    return Rows(y - shift[:, None], v, shift, least, unit, start, end, lump, lump_tau, priors)
 
 
-def _rules(rows: Rows) -> Iterator[tuple[Resolved, NDArray[np.int64], NDArray[np.bool_]]]:
-    """Yield for each rule the rows it was tried on, their numbers and which of them it resolved."""
-    number = np.arange(len(rows.y))
+def _mean_below(mass_below: Callable[[Vector], Vector], top: Vector) -> Vector:
+    """Return the prior mean of tau given that it lies below ``top``, shape (b,); half of it where nothing does."""
+    node, weight = SPREAD
+    # By parts: top less the integral of the distribution function, which is smooth in log(tau); e^-36 is none.
+    u = 18.0 * (node + 1.0)
+    inside = mass_below((top[:, None] * np.exp(-u)).ravel()).reshape(len(top), -1) @ (18.0 * weight * np.exp(-u))
+    whole = mass_below(top)
+    some = whole > 0.0
+    return np.where(some, top * (1.0 - inside / np.where(some, whole, 1.0)), 0.5 * top)
+
+
+def _resolved_rows(rows: Rows) -> Iterator[tuple[Resolved, NDArray[np.intp], NDArray[np.bool_]]]:
+    """Yield rows of like need together: their numbers, which they are, and which of them the rule resolved."""
+    rules = np.array(RULES)
+    every = np.arange(len(rows.y))
+    low, high = np.empty(len(every)), np.empty(len(every))
     # Rows far outside every scale overflow here and fail their check, which is what sends them on.
     with np.errstate(all="ignore"):
-        low, high = _cut(rows, _first_look(rows))
-        for n in RULES:
-            low, high = _cut(rows, low[:, None] + (high - low)[:, None] * SECOND_LOOK)
-            found = _resolved(rows, low, high, n)
-            good = found.error <= RESOLVED
-            yield found, number, good
-            if good.all():
-                return
-            rows, number, low, high = rows.take(~good), number[~good], low[~good], high[~good]
+        for here in _chunks(every):
+            part = rows.take(here)
+            cut = _cut(part, _first_look(part))
+            low[here], high[here] = _cut(part, cut[0][:, None] + (cut[1] - cut[0])[:, None] * SECOND_LOOK)
+        need = np.minimum(PER_UNIT * np.nan_to_num(high - low), MOST_AT_FIRST)
+        turn = np.minimum(np.searchsorted(rules, need), len(rules) - 1)
+        for step, n in enumerate(RULES):
+            for here in _chunks(np.flatnonzero(turn == step)):
+                found = _resolved(rows.take(here), low[here], high[here], n)
+                good = found.error <= RESOLVED
+                turn[here[~good]] = np.searchsorted(rules, STEP * n)
+                yield found, here, good
+
+
+def _chunks(rows: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
+    for i in range(0, len(rows), ROWS):
+        yield rows[i : i + ROWS]
 
 
 def _first_look(rows: Rows) -> Matrix:
@@ -409,13 +479,14 @@ def _first_look(rows: Rows) -> Matrix:
         gap = rows.y + (rows.shift - rows.priors.mu.mean)[:, None]
         scale = np.maximum(scale, np.abs(gap).max(axis=1))
     middle = np.arcsinh(scale / rows.unit)[:, None]
-    x: Matrix = np.minimum(np.hstack([middle * FIRST_LOOK, middle + BEYOND]), rows.end[:, None])
-    return x
+    x: Matrix = np.hstack([rows.start + (middle - rows.start) * FIRST_LOOK, middle + BEYOND])
+    return np.asarray(np.minimum(x, rows.end[:, None]))
 
 
 def _cut(rows: Rows, x: Matrix) -> tuple[Vector, Vector]:
     """Return the ends of the part of increasing x, shape (b, n), that counts, one point further on each side."""
-    height = _given(rows, _tau(rows, x)).log_density + np.log(np.cosh(x))
+    tau = _tau(rows, x)
+    height = _given(rows, tau).log_likelihood + _log_prior(rows, tau) + np.log(np.cosh(x))
     tail = height + rows.order * np.log(np.maximum(np.sinh(x), 1.0))
     seen = height > height.max(axis=1, keepdims=True) - NEGLIGIBLE
     seen |= tail > tail.max(axis=1, keepdims=True) - NEGLIGIBLE
@@ -433,11 +504,15 @@ def _tau(rows: Rows, x: Matrix) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Mean and variance of mu given tau, and the log density of tau, not normalised; all of shape (b, n)."""
+    """Mean and variance of mu given tau, and the log likelihood of tau; all of shape (b, n)."""
 
     mean: Matrix
     variance: Matrix
-    log_density: Matrix
+    log_likelihood: Matrix
+
+
+def _log_prior(rows: Rows, tau: Matrix) -> Matrix:
+    return rows.priors.tau.logpdf(tau.ravel()).reshape(tau.shape)
 
 
 def _given(rows: Rows, tau: Matrix) -> Given:
@@ -463,16 +538,15 @@ def _given(rows: Rows, tau: Matrix) -> Given:
     mean, variance = lever / share, base / share
     # The most precise study sits at zero, so this is at least 1 / k of the first sum: few digits can cancel.
     q = (square_sum - lever * mean) / base
-    log_density = rows.priors.tau.logpdf(tau.ravel()).reshape(tau.shape)
-    log_density = log_density + 0.5 * (logs - k * np.log(2.0 * math.pi * base) - q)
+    seen = 0.5 * (logs - k * np.log(2.0 * math.pi * base) - q)
     if rows.priors.mu is None:
-        return Given(mean, variance, log_density + 0.5 * np.log(2.0 * math.pi * variance))
+        return Given(mean, variance, seen + 0.5 * np.log(2.0 * math.pi * variance))
     prior = rows.priors.mu
     # The pooled mean is sufficient: it was seen with this variance around mu, and mu around its prior.
     centre = (prior.mean - rows.shift)[:, None]
     spread, gap = prior.sd**2 + variance, mean - centre
-    log_density += 0.5 * (np.log(variance / spread) - gap * gap / spread)
-    return Given(centre + gap * prior.sd**2 / spread, variance * prior.sd**2 / spread, log_density)
+    seen += 0.5 * (np.log(variance / spread) - gap * gap / spread)
+    return Given(centre + gap * prior.sd**2 / spread, variance * prior.sd**2 / spread, seen)
 
 
 def _resolved(rows: Rows, low: Vector, high: Vector, n: int) -> Resolved:
@@ -482,23 +556,50 @@ def _resolved(rows: Rows, low: Vector, high: Vector, n: int) -> Resolved:
     x = (0.5 * (low + high))[:, None] + half[:, None] * rule.node
     tau = _tau(rows, x)
     given = _given(rows, tau)
-    height = given.log_density + np.log(np.cosh(x))
+    height = given.log_likelihood + _log_prior(rows, tau) + np.log(np.cosh(x))
     peak = height.max(axis=1)
     density = np.exp(height - peak[:, None])
     total = density @ rule.weight
-    density /= total[:, None]
-    weight = density * rule.weight
-    return Resolved(
+    error = _error(rule, rows, density / total[:, None], tau, given)
+    weight = density * (rule.weight / total[:, None])
+    log_total = peak + np.log(total * half * rows.unit)
+    found = Resolved(
         rows=rows,
+        nodes=n,
         low=low,
         high=high,
         tau=tau,
         weight=weight,
         mean=given.mean,
         variance=given.variance,
-        series=rule.analysis @ density.T,
-        log_total=peak + np.log(total * half * rows.unit),
-        error=_error(rule, rows, density, tau, given),
+        series=rule.analysis @ (density / total[:, None]).T,
+        at_zero=np.zeros(len(low)),
+        log_total=log_total,
+        error=error,
+    )
+    return _with_lump(found) if rows.lump.any() else found
+
+
+def _with_lump(found: Resolved) -> Resolved:
+    """Return the posteriors with one node more, at zero, for the part of the prior that is as good as there."""
+    rows = found.rows
+    near_zero = rows.lump_tau[:, None]
+    given = _given(rows, near_zero)
+    log_lump = np.log(rows.lump) + given.log_likelihood[:, 0]
+    log_total: Vector = np.logaddexp(found.log_total, log_lump)
+    at_zero = np.exp(log_lump - log_total)
+    rest = 1.0 - at_zero
+    return replace(
+        found,
+        tau=np.hstack([near_zero, found.tau]),
+        weight=np.hstack([at_zero[:, None], found.weight * rest[:, None]]),
+        mean=np.hstack([given.mean, found.mean]),
+        variance=np.hstack([given.variance, found.variance]),
+        series=found.series * rest,
+        at_zero=at_zero,
+        log_total=log_total,
+        # A median of tau inside the lump is not known to any digit: such a row goes to the adaptive engine.
+        error=np.where(at_zero < 0.5, found.error, math.inf),
     )
 
 
@@ -541,8 +642,8 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
         rows, weight = found.rows, found.weight
         mean = (weight * found.mean).sum(axis=1)
         sd = np.sqrt((weight * (found.variance + (found.mean - mean[:, None]) ** 2)).sum(axis=1))
-        scale = np.sqrt(found.variance)
-        low, high = (each_quantile(weight, found.mean, scale, sd, p) + rows.shift for p in ends)
+        parts = _components(found)
+        low, high = (each_quantile(*parts, sd, p) + rows.shift for p in ends)
         power = rows.priors.power(rows.y.shape[1])
         none = np.full(len(mean), np.inf)
         evident = rows.priors.tau.proper and rows.priors.mu is not None
@@ -554,27 +655,41 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
             (weight * found.tau).sum(axis=1) if power > 2.0 else none,
             _median_of_tau(found),
             (weight * found.tau**2).sum(axis=1) if power > 3.0 else none,
-            (weight * ndtr((-rows.shift[:, None] - found.mean) / scale)).sum(axis=1),
+            (parts[0] * ndtr((-rows.shift[:, None] - parts[1]) / parts[2])).sum(axis=1),
             found.log_total if evident else np.full(len(mean), np.nan),
         ])  # fmt: skip
 
     return summary
 
 
+def _components(found: Resolved) -> tuple[Matrix, Matrix, Matrix]:
+    """Return weights, means and standard deviations of mu given tau, without the nodes that add nothing to it."""
+    first = int(np.argmax((found.tau**2 > SAME * found.rows.least[:, None]).any(axis=0)))
+    seen = np.flatnonzero((found.weight > UNSEEN).any(axis=0))
+    last = int(seen[-1]) + 1 if seen.size else found.weight.shape[1]
+    weight = found.weight[:, first:last].copy()
+    weight[:, 0] += found.weight[:, :first].sum(axis=1)
+    return weight, found.mean[:, first:last], np.sqrt(found.variance[:, first:last])
+
+
 def _median_of_tau(found: Resolved) -> Vector:
     """Return the median of tau: the root of the integral of its series, by Newton's method in a bracket."""
+    n = found.nodes
     integral = legendre.legint(found.series, lbnd=-1)
     low, high = np.full(len(found.tau), -1.0), np.ones(len(found.tau))
-    node = _rule(found.tau.shape[1]).node
-    s = node[np.argmax(np.cumsum(found.weight, axis=1) >= 0.5, axis=1)]
+    mass = np.cumsum(found.weight[:, -n:], axis=1)
+    wanted = (0.5 - found.at_zero)[:, None]
+    s = _rule(n).node[np.argmax(mass >= wanted, axis=1)]
     for _ in range(60):
-        excess = legendre.legval(s, integral, tensor=False) - 0.5
+        # One table of polynomials serves the distribution function and the density.
+        table = legendre.legvander(s, n)
+        excess = found.at_zero + np.einsum("bj,jb->b", table, integral) - 0.5
         low, high = np.where(excess < 0.0, s, low), np.where(excess < 0.0, high, s)
-        new = s - excess / legendre.legval(s, found.series, tensor=False)
+        new = s - excess / np.einsum("bj,jb->b", table[:, :n], found.series)
         new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
         moved = np.abs(new - s).max()
         s = new
-        if moved < 1e-8:
+        if moved < 1e-6:
             # Newton's method squares its error: the step just made was the last that changes anything.
             break
     x = 0.5 * (found.low + found.high) + 0.5 * (found.high - found.low) * s

@@ -22,6 +22,7 @@ from k2meta.models.priors import (
     TauPrior,
     Uniform,
     check_mu_prior,
+    check_tau_prior,
 )
 
 
@@ -87,12 +88,14 @@ def prior_strip(
     InputError
         Unusable effects, variances or level.
     PriorError
-        No prior given.
+        No prior given, or something that is none.
     """
     data, level = checked(yi, vi), checked_level(level)
     if not tau_priors:
         raise PriorError("tau_priors is empty; give at least one prior for tau")
     check_mu_prior(mu_prior)
+    for prior in tau_priors:
+        check_tau_prior(prior)
     return tuple(_row(data, prior, mu_prior, level) for prior in tau_priors)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import gammaincc, ndtr, stdtr
 
 from k2meta.models.errors import PriorError
 from k2meta.models.inputs import Vector, vector
@@ -235,6 +235,11 @@ class LogNormalVariance:
         """Scale on which the density changes: four standard deviations of ln(tau) below the median."""
         return math.exp(0.5 * self.location - 2.0 * self.scale)
 
+    @property
+    def typical(self) -> float:
+        """Median of tau."""
+        return math.exp(0.5 * self.location)
+
     def logpdf(self, tau: Vector) -> Vector:
         """Return the log density at tau >= 0, shape (n,); -inf at zero."""
         with np.errstate(divide="ignore"):
@@ -243,6 +248,11 @@ class LogNormalVariance:
         # At zero z is infinite, and its square outweighs -log(tau); inf - inf would be NaN.
         some = np.where(tau > 0.0, log_tau, 0.0)
         result: Vector = math.log(2.0 / self.scale) - 0.5 * math.log(2.0 * math.pi) - 0.5 * z * z - some
+        return result
+
+    def mass_below(self, tau: Vector) -> Vector:
+        """Return the probability below tau > 0, shape (n,)."""
+        result: Vector = ndtr((2.0 * np.log(tau) - self.location) / self.scale)
         return result
 
     def describe(self) -> str:
@@ -288,6 +298,11 @@ class TVariance:
         """Scale on which the density changes: where it stops rising towards zero."""
         return INDISTINGUISHABLE * math.exp(0.5 * self.location)
 
+    @property
+    def typical(self) -> float:
+        """Median of tau."""
+        return math.exp(0.5 * self.location)
+
     def logpdf(self, tau: Vector) -> Vector:
         """Return the log density at tau >= 0, shape (n,)."""
         half = 0.5 * (self.df + 1.0)
@@ -298,6 +313,12 @@ class TVariance:
         above = constant + math.log(2.0 / self.scale) - half * np.log1p(z * z / self.df) - log_tau
         below = float(stdtr(self.df, 2.0 * math.log(INDISTINGUISHABLE) / self.scale)) / least
         return np.where(tau < least, math.log(below) if below > 0.0 else -math.inf, above)
+
+    def mass_below(self, tau: Vector) -> Vector:
+        """Return the probability below tau > 0, shape (n,)."""
+        log_tau = np.log(np.maximum(tau, self.width))
+        above: Vector = stdtr(self.df, (2.0 * log_tau - self.location) / self.scale)
+        return np.where(tau < self.width, above * tau / self.width, above)
 
     def describe(self) -> str:
         """Return the prior in words."""
@@ -329,6 +350,11 @@ class InverseGamma:
         """Power at which the density falls for large tau."""
         return self.shape + 1.0
 
+    @property
+    def typical(self) -> float:
+        """Scale of tau."""
+        return self.scale
+
     def logpdf(self, tau: Vector) -> Vector:
         """Return the log density at tau >= 0, shape (n,); -inf at zero."""
         constant = self.shape * math.log(self.scale) - math.lgamma(self.shape)
@@ -336,6 +362,11 @@ class InverseGamma:
         with np.errstate(over="ignore"):
             density = constant - (self.shape + 1.0) * np.log(positive) - self.scale / positive
         return np.where(tau > 0.0, density, -math.inf)
+
+    def mass_below(self, tau: Vector) -> Vector:
+        """Return the probability below tau > 0, shape (n,)."""
+        result: Vector = gammaincc(self.shape, self.scale / tau)
+        return result
 
     def describe(self) -> str:
         """Return the prior in words."""
