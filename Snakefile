@@ -159,9 +159,9 @@ rule report:
         "reports/tables",
         provenance="reports/provenance.json",
     output:
-        "reports/report.html",
-        "reports/numbers.csv",
+        page="reports/report.html",
+        numbers="reports/numbers.csv",
     log:
         "results/logs/report.log",
     shell:
-        "k2meta report . --results results --provenance {input.provenance} --out {output[0]} 2>&1 | tee {log}"
+        "k2meta report . --results results --provenance {input.provenance} --out {output.page} 2>&1 | tee {log}"

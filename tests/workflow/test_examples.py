@@ -53,6 +53,7 @@ def read(folder: Path, name: str) -> Any:
 
 def words(folder: Path) -> str:
     page = (folder / "reports" / "report.html").read_text("utf-8")
+    page = re.sub(r"</?data\b[^>]*>", "", page)  # a number carries the id of its field
     bare = html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
     return " ".join(bare.replace("\N{NO-BREAK SPACE}", " ").split())
 
