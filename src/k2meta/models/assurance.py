@@ -322,9 +322,7 @@ def _trial(now: _Now, n: float | None, vi: float, asked: _Asked, present: float)
 
 def _width(weight: Matrix, mean: Matrix, sd: Matrix, tail: float) -> Vector:
     """Return the width of the equal-tailed interval of each mixture, shape (n,)."""
-    centre = (weight * mean).sum(axis=1)
-    size = np.sqrt((weight * (sd**2 + (mean - centre[:, None]) ** 2)).sum(axis=1))
-    low, high = (each_quantile(weight, mean, sd, size, p) for p in (tail, 1.0 - tail))
+    low, high = (each_quantile(weight, mean, sd, p) for p in (tail, 1.0 - tail))
     return np.asarray(high - low)
 
 

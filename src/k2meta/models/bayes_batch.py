@@ -643,7 +643,7 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
         mean = (weight * found.mean).sum(axis=1)
         sd = np.sqrt((weight * (found.variance + (found.mean - mean[:, None]) ** 2)).sum(axis=1))
         parts = _components(found)
-        low, high = (each_quantile(*parts, sd, p) + rows.shift for p in ends)
+        low, high = (each_quantile(*parts, p) + rows.shift for p in ends)
         power = rows.priors.power(rows.y.shape[1])
         none = np.full(len(mean), np.inf)
         evident = rows.priors.tau.proper and rows.priors.mu is not None

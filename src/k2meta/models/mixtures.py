@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from k2meta.models.errors import PriorError
 from k2meta.models.inputs import Vector
-from k2meta.models.roots import bracketed_root, bracketed_roots
+from k2meta.models.roots import EPS, bracketed_root
 
 SUM = 1e-9
 """Largest distance from one of a sum of weights."""
@@ -22,6 +22,15 @@ OUTLINE = 9
 
 SPOTS = np.array([-40.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0, 16.0, 40.0])
 """Where panels begin, in standard deviations of a component."""
+
+QUANTILE_STEPS = 200
+"""Newton's method needs about five steps; bisection alone would need sixty per factor of two in scale."""
+
+LAST_STEP = 1e-7
+"""Difference from the wanted probit, in standard normal deviates, after which one step of Newton's method ends."""
+
+FINE = 1e-7
+"""Last step to the upper end of an interval, as a share of its bracket: Newton's method squares its error."""
 
 CANDIDATES = 13
 """Lower tail areas at which the width of an interval is looked at before the shortest one is polished."""
@@ -55,17 +64,8 @@ class Mixtures:
         return result
 
     def quantile(self, p: float | Vector) -> Vector:
-        """Return the quantile p (or p[i]) of mixture i, shape (n,).
-
-        A quantile of a mixture lies between the smallest and the largest quantile of its components.
-        """
-        share = np.broadcast_to(np.asarray(p, dtype=float), self.mean.shape[:1])
-        component = self.mean + ndtri(share)[:, None] * self.sd
-        resolution = 1e-13 * self.sd.min(axis=1)
-        # Widened, so that rounding of the weights cannot remove the sign change when all components agree.
-        margin = 1e-9 * self.sd.max(axis=1)
-        low, high = component.min(axis=1) - margin, component.max(axis=1) + margin
-        return bracketed_roots(lambda x: self.cdf(x) - share, low, high, resolution)
+        """Return the quantile p (or p[i]) of mixture i, shape (n,)."""
+        return each_quantile(np.broadcast_to(self.weight, self.mean.shape), self.mean, self.sd, p)
 
     def repeated(self, row: int, n: int) -> Mixtures:
         """Return n copies of one mixture, to ask it for n quantiles at once."""
@@ -145,34 +145,38 @@ def mixture_moments(mixtures: Mixtures, row: int) -> tuple[float, float]:
 
 
 def each_quantile(
-    weight: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64], size: Vector, p: float
+    weight: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64], p: float | Vector
 ) -> Vector:
-    """Return the quantile p of b mixtures of normals, shape (b,), to 1e-12 of their standard deviations ``size``.
+    """Return the quantile p, or p[i], of each of b mixtures of normals with tables (b, J), shape (b,).
 
     Newton's method on the probit scale, on which a mixture is nearly a straight line, kept between the smallest
-    and the largest quantile of the components.
+    and the largest quantile of the components, where that of the mixture lies.
     """
-    z = float(ndtri(p))
-    ends = mean + z * sd
+    share = np.broadcast_to(np.asarray(p, dtype=np.float64), mean.shape[:1])
+    wanted = ndtri(share)
+    ends = mean + wanted[:, None] * sd
+    # Widened, so that rounding of the weights cannot remove the root when all components agree.
     margin = 1e-9 * sd.max(axis=1)
     low, high = ends.min(axis=1) - margin, ends.max(axis=1) + margin
     result = (weight * ends).sum(axis=1)
     active = np.arange(len(result))
-    for _ in range(200):
-        w, s, x = weight[active], sd[active], result[active]
+    for _ in range(QUANTILE_STEPS):
+        w, s, x, z = weight[active], sd[active], result[active], wanted[active]
         t = (x[:, None] - mean[active]) / s
         below = (w * ndtr(t)).sum(axis=1)
         density = (w * np.exp(-0.5 * t * t) / s).sum(axis=1)
         reached = ndtri(below)
-        under = below < p
+        under = below < share[active]
         low[active] = np.where(under, x, low[active])
         high[active] = np.where(under, high[active], x)
-        new = x + (z - reached) * np.exp(-0.5 * reached * reached) / density
+        with np.errstate(all="ignore"):
+            new = x + (z - reached) * np.exp(-0.5 * reached * reached) / density
         outside = ~((new >= low[active]) & (new <= high[active]))
         new[outside] = 0.5 * (low[active] + high[active])[outside]
         result[active] = new
         # Newton's method squares its error: after so small a step none is left.
-        active = active[np.abs(new - x) > 1e-7 * size[active]]
+        done = (np.abs(z - reached) <= LAST_STEP) | (high[active] - low[active] <= 4.0 * EPS * np.abs(x))
+        active = active[~done]
         if not active.size:
             break
     return result
@@ -180,6 +184,7 @@ def each_quantile(
 
 def shortest_interval(
     quantile: Callable[[Vector], Vector],
+    cdf: Callable[[Vector], Vector],
     density: Callable[[Vector], Vector],
     level: float,
     *,
@@ -189,8 +194,8 @@ def shortest_interval(
 
     Parameters
     ----------
-    quantile, density : callable
-        Quantile function and density of a continuous distribution, both from shape (n,) to shape (n,).
+    quantile, cdf, density : callable
+        Quantile function, distribution function and density of a continuous distribution, from shape (n,) to (n,).
     level : float
         Probability of the interval.
     from_the_edge : bool
@@ -198,16 +203,50 @@ def shortest_interval(
     """
     tail = 1.0 - level
     below = tail * np.linspace(0.0 if from_the_edge else 1e-7, 1.0 - 1e-7, CANDIDATES)
-    low, high = quantile(below), quantile(below + level)
+    # One search for both ends of all candidates.
+    low, high = quantile(np.concatenate([below, below + level])).reshape(2, -1)
     best = int(np.argmin(high - low))
+    left, right = max(best - 1, 0), min(best + 1, CANDIDATES - 1)
+    ends = density(np.array([low[left], high[left], low[right], high[right]]))
+    if not ends[0] - ends[1] < 0.0 < ends[2] - ends[3]:
+        return float(low[best]), float(high[best])
+    upper = _UpperEnd(cdf, density, level, float(high[left]), float(high[right]), float(high[best]))
+    start = bracketed_root(upper.imbalance, float(low[left]), float(low[right])).value
+    return start, upper.of(start)
 
-    def imbalance(p: float) -> float:
-        ends = density(quantile(np.array([p, p + level])))
+
+@dataclass(slots=True)
+class _UpperEnd:
+    """The upper end of an interval of given probability, followed from one lower end to the next.
+
+    ``low`` and ``high`` bracket it, ``last`` is where the search begins: the last one found.
+    """
+
+    cdf: Callable[[Vector], Vector]
+    density: Callable[[Vector], Vector]
+    level: float
+    low: float
+    high: float
+    last: float
+
+    def of(self, start: float) -> float:
+        """Return the upper end that belongs to a lower one, by Newton's method in the bracket."""
+        wanted = float(self.cdf(np.array([start]))[0]) + self.level
+        low, high, x = self.low, self.high, self.last
+        for _ in range(200):
+            at = np.array([x])
+            excess = float(self.cdf(at)[0]) - wanted
+            low, high = (x, high) if excess < 0.0 else (low, x)
+            slope = float(self.density(at)[0])
+            new = x - excess / slope if slope > 0.0 else math.inf
+            new = new if low <= new <= high else 0.5 * (low + high)
+            step, x = abs(new - x), new
+            if step <= FINE * (self.high - self.low):
+                break
+        self.last = x
+        return x
+
+    def imbalance(self, start: float) -> float:
+        """Return by how much the density at a lower end exceeds that at the upper end that belongs to it."""
+        ends = self.density(np.array([start, self.of(start)]))
         return float(ends[0] - ends[1])
-
-    left, right = float(below[max(best - 1, 0)]), float(below[min(best + 1, CANDIDATES - 1)])
-    if imbalance(left) < 0.0 < imbalance(right):
-        p = bracketed_root(imbalance, left, right).value
-        ends = quantile(np.array([p, p + level]))
-        return float(ends[0]), float(ends[1])
-    return float(low[best]), float(high[best])
