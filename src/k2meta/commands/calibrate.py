@@ -79,7 +79,7 @@ def calibrate(
 ) -> None:
     """Simulate, ask, rank: exit code 0 when every band holds, 1 when one is left, 2 for bad settings.
 
-    A coverage more than three standard errors off is marked: of the nine of a right engine one is in 2 of 100 cases.
+    A coverage more than three standard errors off is marked; of the nine of a right engine one is, 2 times in 100.
 
     A run that was stopped goes on where it stopped; its result is that of a run that was not.
     """
