@@ -8,7 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from k2meta import io
+from k2meta.calibration import Coverage
 from k2meta.commands import app
+from k2meta.commands.calibrate import _held
 from k2meta.types import ProjectError
 
 STUDIES = "3"
@@ -52,12 +54,17 @@ def test_a_finished_run_computes_nothing_again(whole, monkeypatch):
 
 def test_the_verdict_is_printed_and_tabulated_for_every_parameter(whole):
     output = exact(whole, 12).output
-    assert "exact, tau ~ half-normal with scale 0.5, 12 simulations of 3 studies: passed" in output
+    assert "exact, tau ~ half-normal with scale 0.5, 12 simulations of 3 studies: every band holds" in output
     with (whole / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["parameter"] for row in rows] == ["mu", "tau", "theta"]
     for row in rows:
         assert f"{row['parameter']}: inside its band, p = {row['p']}" in output
+
+
+def test_a_coverage_that_is_off_is_marked_with_its_standard_errors():
+    assert _held(Coverage(0.8, 0.773, 0.0089)) == "80 % in 77.3 % (-3.0 standard errors)"
+    assert _held(Coverage(0.8, 0.774, 0.0089)) == "80 % in 77.4 %"
 
 
 def test_another_prior_adds_its_rows_and_the_same_one_replaces_its_own(whole, tmp_path):

@@ -30,9 +30,14 @@ class Coverage:
     mcse: float
 
     @property
+    def off(self) -> float:
+        """By how many standard errors the share misses the level, with its sign."""
+        return (self.value - self.level) / self.mcse
+
+    @property
     def kept(self) -> bool:
         """Whether the share is within three standard errors of the level."""
-        return abs(self.value - self.level) <= MCSE_ALLOWED * self.mcse
+        return abs(self.off) <= MCSE_ALLOWED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,11 @@ class Calibration:
     def parameters(self) -> dict[str, Uniformity]:
         """The verdicts by the names of the parameters."""
         return {name: getattr(self, name) for name in PARAMETERS}
+
+    @property
+    def inside(self) -> bool:
+        """Whether every band holds."""
+        return all(one.inside for one in self.parameters.values())
 
     @property
     def passed(self) -> bool:
