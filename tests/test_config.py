@@ -97,5 +97,6 @@ def test_names_that_the_data_do_not_have_are_found(settings: dict[str, Any]) -> 
     config = parse(settings)
     outcomes = [name for spec in config.analyses[1:] for name in spec.outcomes] + ["cac_agatston"]
     columns = [name for spec in config.analyses for name in spec.where if name != "vitamr"] + ["vitamer"]
+    columns += [one.column for spec in config.analyses for one in spec.moderators]
     found = against_data(config, outcomes, columns)
     assert [problem.fix for problem in found] == ["write cac_agatston", "write vitamer"]

@@ -23,9 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),
     "sensitivity": {"models"},
     "calibration": {"models"},
+    "claims": {"analysis", "types", "numbers", "config", "models.fit"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
-    "tables": {"analysis", "types", "numbers", "config", "models.fit"},
-    "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit"},
+    "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit"},
+    "report": {"claims", "figures", "tables", "analysis", "types", "numbers", "config", "models.fit"},
     "io": {"types", "config", "analysis", "models.fit"},
 }
 NEVER = {
@@ -34,6 +35,7 @@ NEVER = {
     "models": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "sensitivity": {"pathlib", "matplotlib", "snakemake"},
     "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
+    "claims": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

@@ -54,7 +54,8 @@ def models(mcmc):
 IMPORTS = {
     "sensitivity": ["models"],
     "figures": ["models"],
-    "report": ["models", "figures", "tables"],
+    "tables": ["claims"],
+    "report": ["models", "figures", "tables", "claims"],
 }
 
 

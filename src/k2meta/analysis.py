@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from k2meta.config import Line, PatientSD, Spec
 from k2meta.models.fit import Estimate, Fit
 from k2meta.types import Dropped, Effect, Query
 
-__all__ = ["Analysis", "Comparison", "Influence", "LeftOut", "Line", "PatientSD", "SmallStudyTest", "Spec"]
+__all__ = [
+    "Analysis",
+    "Comparison",
+    "Influence",
+    "LeftOut",
+    "Line",
+    "Moderation",
+    "PatientSD",
+    "SmallStudyTest",
+    "Spec",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,30 @@ class SmallStudyTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Moderation:
+    """One meta-regression on one study-level characteristic, or the reason why it was not run.
+
+    ``slope`` stands in units of ``yi`` per unit (``linear``), per doubling (``log2``) or for the second group
+    minus the first (``groups``). ``values`` holds the characteristic of each study that has it, as printed:
+    a number, or the name of its group.
+    """
+
+    id: str
+    label: str
+    kind: Literal["linear", "log2", "groups"]
+    values: tuple[tuple[str, str | float], ...]
+    groups: tuple[str, ...]
+    slope: Estimate | None
+    exploratory: bool
+    not_run: str
+
+    @property
+    def k(self) -> int:
+        """Number of studies that have the characteristic."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One number computed by two engines: ours and an independent one."""
 
@@ -86,6 +121,7 @@ class Analysis:
     comparisons: tuple[Comparison, ...]
     influence: tuple[Influence, ...] = ()
     small_study: tuple[SmallStudyTest, ...] = ()
+    moderation: tuple[Moderation, ...] = ()
 
     @property
     def k(self) -> int:

@@ -38,11 +38,29 @@ class PatientSD:
 
 
 @dataclass(frozen=True, slots=True)
+class Moderator:
+    """A study-level characteristic that effects are regressed on.
+
+    ``kind`` is ``linear`` (per unit of the column), ``log2`` (per doubling) or ``groups`` (second group minus
+    first). ``groups`` holds a name and the cell values of each; ``where`` narrows the trials that are compared.
+    """
+
+    id: str
+    label: str
+    column: str
+    kind: Literal["linear", "log2", "groups"]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    where: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One analysis as configured: outcome(s), measure, inclusion, direction, relevance.
 
     ``measure`` is ``MD`` (native unit), ``SMD`` (Hedges g) or ``LOGRATIO`` (pooled on the log scale and
     shown as a ratio). ``lower_is_better`` says what a negative value means after harmonising.
+    ``contrast`` is ``between_arms``, or ``active_arm``: the change inside the treated arm, which describes
+    and is no treatment effect.
     """
 
     id: str
@@ -61,6 +79,8 @@ class Spec:
     patient_sd: PatientSD | None
     headline: bool
     scale_note: str
+    contrast: Literal["between_arms", "active_arm"] = "between_arms"
+    moderators: tuple[Moderator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +265,14 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 _row(path, lines),
                 f"{_place(path)} ({item['id']})",
             )
+        if item.get("contrast") == "active_arm" and (item["measure"], item["source"]) != ("MD", "trials"):
+            yield Problem(
+                file,
+                "a change inside the active arm is read from trials, in the native unit",
+                "set source: trials and measure: MD, or remove contrast",
+                _row((*path, "contrast"), lines),
+                f"{_place(path)}.contrast ({item['id']})",
+            )
         for j, line in enumerate(item["relevance"]):
             if item["measure"] == "LOGRATIO" and line["value"] <= 0:
                 place = (*path, "relevance", j, "value")
@@ -257,7 +285,9 @@ def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]
     """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
     found = []
     for i, spec in enumerate(config.analyses):
-        for names, known, key in ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where")):
+        moderating = [name for one in spec.moderators for name in (one.column, *one.where)]
+        named = (spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where")
+        for names, known, key in (*named, (moderating, columns, "moderators")):
             for name in names:
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
@@ -331,4 +361,17 @@ def _spec(item: Mapping[str, Any]) -> Spec:
         patient_sd=PatientSD(**item["patient_sd"]) if "patient_sd" in item else None,
         headline=item["headline"],
         scale_note=item.get("scale_note", ""),
+        contrast=item.get("contrast", "between_arms"),
+        moderators=tuple(_moderator(one) for one in item.get("moderators", ())),
+    )
+
+
+def _moderator(item: Mapping[str, Any]) -> Moderator:
+    return Moderator(
+        id=item["id"],
+        label=item["label"],
+        column=item["column"],
+        kind=item["kind"],
+        groups=tuple((group["name"], tuple(group["values"])) for group in item.get("groups", ())),
+        where={column: tuple(allowed) for column, allowed in item.get("where", {}).items()},
     )

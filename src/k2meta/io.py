@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, SmallStudyTest
+from k2meta.analysis import Analysis, Comparison, Influence, LeftOut, Moderation, SmallStudyTest
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.types import Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table
@@ -35,13 +35,17 @@ NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
 class Records(msgspec.Struct, frozen=True):
-    """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns."""
+    """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns.
+
+    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file.
+    """
 
     outcomes: tuple[Outcome, ...]
     trials: tuple[dict[str, str | float | None], ...]
     records: tuple[Record, ...]
     queries: tuple[Query, ...]
     columns: tuple[str, ...]
+    claims: tuple[dict[str, str], ...] = ()
 
 
 # ---------------------------------------------------------------- text, JSON, YAML
@@ -453,6 +457,16 @@ def write_small_study(path: Path, rows: Sequence[SmallStudyTest]) -> None:
     write_json(path, rows)
 
 
+def read_moderation(path: Path) -> tuple[Moderation, ...]:
+    """Return the meta-regressions of one analysis."""
+    return _decode(path, tuple[Moderation, ...])
+
+
+def write_moderation(path: Path, rows: Sequence[Moderation]) -> None:
+    """Write the meta-regressions of one analysis."""
+    write_json(path, rows)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -500,6 +514,7 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
         influence=read_influence(checks / "influence.json") if "influence" in has else (),
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
+        moderation=read_moderation(checks / "moderators.json") if "moderators" in has else (),
     )
 
 

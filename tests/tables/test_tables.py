@@ -34,7 +34,7 @@ def column(table_name: str, name: str, *analyses: object) -> list[object]:
 def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
     tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
     estimates = {"pooled_results", "effects", "left_out", "leave_one_out", "influence", "small_study"}
-    assert set(tables) == {*estimates, "data_queries"}
+    assert set(tables) == {*estimates, "moderators", "data_queries"}
     for table in tables.values():
         assert all(len(values) == len(table.header) for values in table.values)
         assert all(len(cells) == len(table.visible) for cells in table.shown)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from k2meta import io
+from k2meta.claims import claim_problems
 from k2meta.commands.options import Folder
 from k2meta.commands.records import collect
 from k2meta.config import against_data
@@ -27,6 +28,7 @@ def check(folder: Folder = Path()) -> None:
         problems.extend(error.problems)
     if config is not None and found is not None:
         problems.extend(against_data(config, [outcome.id for outcome in found.outcomes], found.columns))
+        problems.extend(claim_problems(found.claims, config))
     if problems or found is None:
         raise ProjectError(tuple(problems))
     waiting = [query for query in found.queries if query.status == "open" and query.severity != "note"]

@@ -17,7 +17,8 @@ def collect(folder: Path) -> io.Records:
     found = build_records(tables, dictionary)
     read = [tables[name] for name in ("trials", "extractions", "cohorts") if name in tables]
     columns = {column for table in read for column in table.columns}
-    return io.Records(found.outcomes, found.trials, found.records, found.queries, tuple(sorted(columns)))
+    claims = tuple(dict(row) for row in tables["claims"].rows) if "claims" in tables else ()
+    return io.Records(found.outcomes, found.trials, found.records, found.queries, tuple(sorted(columns)), claims)
 
 
 def records(folder: Folder = Path(), out: Out = RESULTS / "records.json") -> None:

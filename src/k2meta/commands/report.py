@@ -10,6 +10,7 @@ import typer
 
 from k2meta import io
 from k2meta.analysis import Analysis
+from k2meta.claims import decide, read_claims
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import strip
@@ -46,6 +47,7 @@ def report(
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+        claims=decide(read_claims(found.claims), analyses),
     )
     io.write_text(out, page)
     typer.echo(f"report: {out}")

@@ -10,6 +10,7 @@ import typer
 from k2meta import io
 from k2meta.analysis import Comparison, Influence, LeftOut, SmallStudyTest
 from k2meta.commands.fits import estimator
+from k2meta.commands.moderation import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.config import Config, Spec
 from k2meta.models.fit import Estimate
@@ -31,6 +32,9 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_small_study(folder / "small_study.json", _small_study(rows))
         if "second_engine" in settings.sensitivity:
             io.write_comparisons(folder / "second_engine.json", _comparisons(rows, spec, settings))
+        if "moderators" in settings.sensitivity:
+            trials = io.read_records(results / "records.json").trials
+            io.write_moderation(folder / "moderators.json", moderation(rows, spec, trials, settings))
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 

@@ -50,12 +50,16 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """One effect: ``yi`` (treatment minus control), ``vi``, the steps in words, whether arm sizes entered."""
+    """One effect: ``yi`` (treatment minus control), ``vi``, the steps in words, whether arm sizes entered.
+
+    ``assumptions`` are sentences on what the route itself takes for granted.
+    """
 
     yi: float
     vi: float
     steps: tuple[str, ...]
     uses_arm_sizes: bool
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from k2meta.config import Spec
+from k2meta.effects.arm_routes import ARM_ROUTES, derive_active_arm
 from k2meta.effects.routes import RATIOS, ROUTES, Derived, Printed, derive
 from k2meta.types import DropKind, Dropped, Effect, Outcome, Record
 
@@ -119,7 +120,7 @@ def _rank(record: Record, effect: Effect, spec: Spec) -> tuple[object, ...]:
     follow_up = effect.months or 0.0
     return (
         spec.outcomes.index(record.outcome),
-        list(ROUTES).index(effect.route),
+        [*ROUTES, *ARM_ROUTES].index(effect.route),
         tiers.index(tier) if tier in tiers else len(tiers),
         -follow_up,
         -adjustment,
@@ -136,7 +137,7 @@ def _not_eligible(record: Record, spec: Spec) -> tuple[DropKind, str] | None:
                 f"{column} is {value or 'not stated'}; this analysis takes {', '.join(allowed)}",
             )
     role = record.text("role") or "main"
-    if role in ROLE_REASONS:
+    if role in ROLE_REASONS and not (role == "within_arm" and spec.contrast == "active_arm"):
         return ROLE_REASONS[role]
     if record.text("source_tier") == MACHINE_WRITTEN:
         return "not_poolable", "only a machine-written secondary page prints it; such rows never enter a pool"
@@ -153,6 +154,8 @@ def _effect(
     other_scale = _other_scale(record, outcome.unit) if spec.measure == "MD" else None
     if other_scale is not None:
         return other_scale
+    if spec.contrast == "active_arm":
+        return _active_arm(record, lenders, outcome, spec)
     sizes = _arm_sizes(record, lenders)
     cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
     if record.text("statistic_kind") not in ("t", "z"):
@@ -167,6 +170,20 @@ def _effect(
         step = f"sign turned: {'lower' if outcome.lower_is_better else 'higher'} {outcome.label} is better"
         derived = replace(derived, yi=-derived.yi, steps=(*derived.steps, step))
     return _assemble(record, spec, outcome, route, derived, sizes)
+
+
+def _active_arm(record: Record, lenders: Mapping[str, Record], outcome: Outcome, spec: Spec) -> Effect | str:
+    """Return the change inside the active arm of one record, or the reason why none can be derived."""
+    sizes, alone = _arm_sizes(record, lenders), record.number("n_treat")
+    if sizes.n1 is None and alone is not None:
+        sizes = _ArmSizes(alone, None)
+    cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
+    printed = Printed(cells, record.text("scale") or "raw", record.text("diff_measure"), sizes.n1, sizes.n2)
+    found = derive_active_arm(printed)
+    if found is None:
+        return "no change of the active arm with its standard deviation, error, interval or exact p is visible"
+    effect = _assemble(record, spec, outcome, *found, sizes)
+    return replace(effect, n_ctrl=None, n_total=effect.n_treat)
 
 
 def _other_scale(record: Record, unit: str) -> str | None:
@@ -185,7 +202,7 @@ def _other_scale(record: Record, unit: str) -> str | None:
 def _assemble(
     record: Record, spec: Spec, outcome: Outcome, route: str, derived: Derived, sizes: _ArmSizes
 ) -> Effect:
-    assumptions = list(sizes.assumptions) if derived.uses_arm_sizes else []
+    assumptions = [*derived.assumptions, *(sizes.assumptions if derived.uses_arm_sizes else ())]
     for column, printed in record.corrections.items():
         assumptions.append(f"{column} corrected from the printed {printed} (data/queries.csv)")
     label = record.trial.get("label")

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from k2meta.analysis import Analysis
+from k2meta.claims import Decided
 from k2meta.report import words
-from k2meta.report.cards import Question, query_notes, question, trial_rows
+from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
+from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
 from k2meta.report.svg import plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
@@ -26,6 +28,7 @@ SECTIONS: dict[str, str] = {
     "queries": "Data queries",
     "questions": "Question by question",
     "cohorts": "Cohorts, apart",
+    "claims": "Popular claims against the evidence",
     "limits": "What this review is not",
     "methods": "Methods",
     "provenance": "Provenance and references",
@@ -50,6 +53,7 @@ def render_html(
     strips: Mapping[str, str] | None = None,
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
+    claims: Sequence[Decided] = (),
 ) -> str:
     """Render the whole report.
 
@@ -70,6 +74,8 @@ def render_html(
         Analysis id to the failures of the sampler's diagnostics gate, empty where it passed.
     outcomes : mapping, optional
         Outcome id to the label people read.
+    claims : sequence of Decided, optional
+        Popular claims with their verdicts; without one their section is absent.
 
     Returns
     -------
@@ -84,13 +90,15 @@ def render_html(
         When a template asks for something that is not there.
     """
     questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
+    shown = [name for name in SECTIONS if name != "claims" or claims]
     page = {
         "review": review,
-        "sections": {name: (i, label) for i, (name, label) in enumerate(SECTIONS.items(), start=1)},
+        "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
+        "claims": claims_page(claims, analyses),
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
-        "of_trials": tuple(q for q in questions if not q.card.label),
-        "of_cohorts": tuple(q for q in questions if q.card.label),
+        "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
+        "of_cohorts": tuple(q for q in questions if q.card.label == ASSOCIATION),
         "trials": trial_rows(trials, analyses),
         "open_queries": query_notes([q for q in queries if q.status == "open"]),
         "decided_queries": query_notes([q for q in queries if q.status != "open"]),

@@ -67,6 +67,8 @@ def noun(spec: Spec) -> str:
 
 
 def _thing(spec: Spec) -> str:
+    if spec.contrast == "active_arm":
+        return "mean change"
     return "association" if spec.source == "cohorts" else "effect"
 
 
@@ -156,6 +158,7 @@ def _reason(spec: Spec, lead: Fit, where: Side) -> str:
     reach = span(spec, lead.mu.low, lead.mu.high, places(spec.measure, lead.mu.se))
     if where == "neither":
         kind = "an association" if spec.source == "cohorts" else "a difference"
+        kind = "a change" if spec.contrast == "active_arm" else kind
         return f"The interval includes {zero(spec)} ({reach}), so {kind} is not shown and not ruled out."
     favoured = spec.favours_low if lead.mu.high < 0 else spec.favours_high
     sentence = f"The whole interval favours {favoured}: {reach}."

@@ -10,6 +10,7 @@ from k2meta.tables.effects import effects
 from k2meta.tables.influence import influence
 from k2meta.tables.leave_one_out import leave_one_out
 from k2meta.tables.left_out import left_out
+from k2meta.tables.moderators import moderators
 from k2meta.tables.pooled_results import pooled_results
 from k2meta.tables.small_study import small_study
 from k2meta.tables.types import Column, Shown, TableData, Value
@@ -22,6 +23,7 @@ TABLES: dict[str, Callable[[Sequence[Analysis], Sequence[Query]], TableData]] = 
     "leave_one_out": leave_one_out,
     "influence": influence,
     "small_study": small_study,
+    "moderators": moderators,
     "data_queries": data_queries,
 }
 """Every table by its id, which is also the name of its file."""
