@@ -54,6 +54,7 @@ def render_html(
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
     claims: Sequence[Decided] = (),
+    methods: Sequence[tuple[str, tuple[str, ...]]] = (),
 ) -> str:
     """Render the whole report.
 
@@ -76,6 +77,8 @@ def render_html(
         Outcome id to the label people read.
     claims : sequence of Decided, optional
         Popular claims with their verdicts; without one their section is absent.
+    methods : sequence of (str, tuple of str), optional
+        Headings and paragraphs of the methods section (`k2meta.report.methods_text`).
 
     Returns
     -------
@@ -95,6 +98,7 @@ def render_html(
         "review": review,
         "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
         "claims": claims_page(claims, analyses),
+        "methods": methods,
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
         "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
