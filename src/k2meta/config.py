@@ -273,12 +273,28 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 _row((*path, "contrast"), lines),
                 f"{_place(path)}.contrast ({item['id']})",
             )
+        yield from _moderator_checks(item, path, file, lines)
         for j, line in enumerate(item["relevance"]):
             if item["measure"] == "LOGRATIO" and line["value"] <= 0:
                 place = (*path, "relevance", j, "value")
                 yield Problem(
                     file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
                 )
+
+
+def _moderator_checks(
+    item: Mapping[str, Any], path: Path, file: str, lines: Mapping[Path, int]
+) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for j, one in enumerate(item.get("moderators", ())):
+        place: Path = (*path, "moderators", j)
+        if one["id"] in seen:
+            what = f"the id {one['id']!r} is used twice in this analysis"
+            yield Problem(file, what, "give each an id of its own", _row(place, lines), _place(place), one["id"])
+        seen.add(one["id"])
+        if "groups" in one and one["kind"] != "groups":
+            what = f"groups are compared by kind: groups, not by kind: {one['kind']}"
+            yield Problem(file, what, "write kind: groups, or remove groups", _row(place, lines), _place(place))
 
 
 def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:

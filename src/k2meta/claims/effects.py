@@ -92,7 +92,7 @@ def _read(part: Part, analysis: Analysis) -> Decision:
     spec, fit = analysis.spec, analysis.fits[analysis.lead]
     number = measured(spec, fit.mu, interval_name(fit))
     pool = joined(f"{studies(spec, analysis.k)}: {number}.", predicted(analysis, fit))
-    fields = tuple(f"{spec.id}.fits.{fit.model}.mu.{name}" for name in ("value", "low", "high"))
+    fields = tuple(f"{spec.id}.fits.{analysis.lead}.mu.{name}" for name in ("value", "low", "high"))
     found = _numbers(Decision(part, "not shown", "", "", number, pool), fit.mu, *fields)
     sides = {_side(part, one.mu) for one in _deciding(analysis, fit)}
     if sides == {"named"}:

@@ -133,3 +133,8 @@ class Decided:
     decisions: tuple[Decision, ...]
     labels: tuple[str, ...]
     beside: tuple[str, ...]
+
+    @property
+    def deciding(self) -> Decision:
+        """The first part that comes to the verdict of the whole claim."""
+        return next(part for part in self.decisions if part.verdict == self.verdict)

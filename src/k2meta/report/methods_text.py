@@ -70,14 +70,14 @@ TAU2_INTERVALS: dict[str, str] = {
 FAMILIES: dict[str, str] = {"half_normal": "half-normal", "half_cauchy": "half-Cauchy"}
 MEASURES: dict[str, str] = {
     "MD": "mean differences in the native unit",
-    "SMD": "standardised mean differences (Hedges’ g with the exact small-sample correction), to bridge scales",
+    "SMD": "standardised mean differences (Hedges’ g with the exact small-sample correction) to bridge scales",
     "LOGRATIO": "ratios, pooled on the log scale",
 }
 CONTRASTS: dict[str, str] = {
     "between_arms": "Between the arms of trials",
-    "active_arm": "Inside the active arm, to describe and not to show an effect,",
+    "active_arm": "Inside the active arm, to describe and not to show an effect",
 }
-SOURCES: dict[str, str] = {"trials": "", "cohorts": "In cohorts, kept apart from the trials,"}
+SOURCES: dict[str, str] = {"trials": "", "cohorts": "In cohorts, kept apart from the trials"}
 ROUTES: dict[str, str] = {
     "arms_sd": "mean changes of both arms with their standard deviations",
     "arms_se": "mean changes of both arms with their standard errors",
@@ -141,7 +141,7 @@ def _data(config: Config) -> tuple[str, ...]:
     review = config.review
     return (
         f"{review.search} The data are those of {review.data_date} (version {review.version}).",
-        "One result of each study entered a question, by rules declared before and never by its value: a "
+        "One result of each study entered a question, by declared rules and never by its value: a "
         "result of all people as randomised, in the order of the outcomes of the question, then by how "
         "directly its effect and variance can be read, then by the closeness of the source to the paper, then "
         "by the longest follow-up. Results known from machine-written pages, and results with an open "
@@ -155,7 +155,7 @@ def _outcomes(config: Config) -> tuple[str, ...]:
         place = named(SOURCES, spec.source) or named(CONTRASTS, spec.contrast)
         groups.setdefault((place, spec.measure), []).append(spec)
     return tuple(
-        f"{place} {_what(measure, found[0])} are given for {'; '.join(_directed(spec) for spec in found)}."
+        f"{place}: {_what(measure, found[0])}, for {'; '.join(_directed(spec) for spec in found)}."
         for (place, measure), found in groups.items()
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from k2meta.claims import Decided, Decision
-from k2meta.tables.types import Column, Row, TableData, Value
+from k2meta.tables.types import Column, Row, TableData
 
 JOIN = " | "
 
@@ -13,8 +13,9 @@ JOIN = " | "
 def claims(decided: Sequence[Decided]) -> TableData:
     """Return one row per claim; parts of a claim stand between bars, in the order of its rules.
 
-    ``estimate``, ``low`` and ``high`` stand on the scale of the analysis (ratios as natural logs), at full
-    precision. ``faithful`` is a person's judgement, everything from ``verdict`` to ``fields`` is computed.
+    ``estimate``, ``low`` and ``high`` are those of the part that sets the verdict (``deciding_analysis``), on the
+    scale of its analysis (ratios as natural logs), at full precision. ``faithful`` is a person's judgement,
+    everything from ``verdict`` to ``beside`` is computed.
     """
     return TableData(
         columns=tuple(Column(name) for name in _HEADER),
@@ -25,6 +26,7 @@ def claims(decided: Sequence[Decided]) -> TableData:
 
 def _row(one: Decided) -> Row:
     claim = one.claim
+    deciding = one.deciding
     return {
         "claim_id": claim.id,
         "article": claim.article,
@@ -39,9 +41,10 @@ def _row(one: Decided) -> Row:
         "analysis": _parts(one, lambda part: part.part.analysis),
         "verdict_of_part": _parts(one, lambda part: part.verdict),
         "number": _parts(one, lambda part: part.number),
-        "estimate": _values(one, lambda part: part.value),
-        "low": _values(one, lambda part: part.low),
-        "high": _values(one, lambda part: part.high),
+        "deciding_analysis": deciding.part.analysis,
+        "estimate": deciding.value,
+        "low": deciding.low,
+        "high": deciding.high,
         "reading": _parts(one, lambda part: part.sentence),
         "fields": _parts(one, lambda part: " ".join(part.fields)),
         "beside": JOIN.join(one.beside),
@@ -61,14 +64,6 @@ def _parts(one: Decided, cell: Callable[[Decision], str]) -> str:
     return JOIN.join(cells) if any(cells) else ""
 
 
-def _values(one: Decided, cell: Callable[[Decision], float | None]) -> Value:
-    """Return a number for a claim of one part, and numbers between bars for a claim of several."""
-    cells = [cell(part) for part in one.decisions]
-    if len(cells) == 1:
-        return cells[0]
-    return JOIN.join("" if value is None else repr(value) for value in cells)
-
-
 _HEADER = (
     "claim_id",
     "article",
@@ -83,6 +78,7 @@ _HEADER = (
     "analysis",
     "verdict_of_part",
     "number",
+    "deciding_analysis",
     "estimate",
     "low",
     "high",
