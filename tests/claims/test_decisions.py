@@ -203,7 +203,7 @@ def test_a_slope_decides_by_its_interval_and_direction(
     assert found.verdict == word
     if word in ("supported", "contradicted", "not shown"):
         assert "Exploratory: 4 trials, fewer than ten." in found.reading
-        assert "Each doubling of the daily dose, µg" in found.pool
+        assert found.pool.startswith("Daily dose, µg, per doubling: ")
     if not direction:
         assert found.short == "no direction claimed"
         assert "90 to 720" in found.reading

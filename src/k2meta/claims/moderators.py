@@ -61,9 +61,8 @@ def descriptive(part: Part, analysis: Analysis) -> Decision:
     if not one.values:
         return Decision(part, "not testable", "No trial of the pool states it.", few(analysis.spec))
     fields = (f"{analysis.spec.id}.moderation.{one.id}.values",)
-    return Decision(
-        part, "not testable", _described(one), "descriptive", f"{one.label}: {_range(one)}", fields=fields
-    )
+    reading = f"Stated by {one.k} trials of the pool. A description decides nothing about the claim."
+    return Decision(part, "not testable", reading, "descriptive", f"{one.label}: {_range(one)}", fields=fields)
 
 
 def _moderation(part: Part, analysis: Analysis) -> Moderation:
@@ -71,10 +70,9 @@ def _moderation(part: Part, analysis: Analysis) -> Moderation:
 
 
 def _with_slope(part: Part, analysis: Analysis, one: Moderation, mu: Estimate) -> Decision:
-    per = {"log2": "Each doubling of the ", "linear": "Each unit more of the ", "groups": ""}[one.kind]
+    per = {"log2": ", per doubling", "linear": ", per unit", "groups": ", between trials"}[one.kind]
     number = measured(analysis.spec, mu, "CI", difference=True)
-    what = f"{per}{one.label}" if per else f"Between trials, {one.label}"
-    pool = f"{what}: {number}, over {one.k} trials."
+    pool = f"{one.label[0].upper()}{one.label[1:]}{per}: {number}, over {one.k} trials."
     fields = tuple(f"{analysis.spec.id}.moderation.{one.id}.slope.{name}" for name in ("value", "low", "high"))
     return Decision(part, "not shown", "", "", number, pool, mu.value, mu.low, mu.high, fields)
 

@@ -127,7 +127,7 @@ def _row(one: Decided, name: str, titles: Mapping[str, str]) -> ClaimRow:
         verdict=one.verdict,
         short=one.short,
         numbers=tuple(numbers),
-        why=(*dict.fromkeys(why), *one.beside),
+        why=(*dict.fromkeys(map(typeset, why)), *one.beside),
         faithful=claim.faithful,
         study=claim.study if claim.study != "-" else "",
         design=claim.design if claim.design != "-" else "",
