@@ -97,6 +97,7 @@ rule sensitivity:
             analysis=ANALYSES,
             model=models(mcmc=False),
         ),
+        records="results/records.json",
         config="results/config.json",
     output:
         expand(

@@ -60,6 +60,23 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (lambda s: s.update(level=95), "level", "95"),
     (lambda s: s.update(colour="red"), "colour", "unknown key 'colour'"),
     (lambda s: s["analyses"][0].update(where={"vitamer": "MK-7"}), "analyses[0].where.vitamer", "type array"),
+    (lambda s: s["analyses"][0].update(contrast="one_arm"), "analyses[0].contrast", "not one of between_arms"),
+    (lambda s: s["analyses"][3].update(contrast="active_arm"), "analyses[3].contrast (calcification_any)", "MD"),
+    (
+        lambda s: s["analyses"][3]["moderators"][0].pop("groups"),
+        "analyses[3].moderators[0]",
+        "the key 'groups' is missing",
+    ),
+    (
+        lambda s: s["analyses"][3]["moderators"][0].update(kind="log2"),
+        "analyses[3].moderators[0]",
+        "write kind: groups, or remove groups",
+    ),
+    (
+        lambda s: s["analyses"][3]["moderators"][1].update(id="k1_or_k2"),
+        "analyses[3].moderators[1]",
+        "'k1_or_k2' is used twice",
+    ),
 ]
 
 
@@ -185,6 +202,7 @@ def test_names_that_the_data_do_not_have_are_found(settings: dict[str, Any]) -> 
     config = parse(settings)
     outcomes = [name for spec in config.analyses[1:] for name in spec.outcomes] + ["cac_agatston"]
     columns = [name for spec in config.analyses for name in spec.where if name != "vitamr"] + ["vitamer"]
+    columns += [one.column for spec in config.analyses for one in spec.moderators]
     found = against_data(config, outcomes, columns)
     assert [problem.fix for problem in found] == ["write cac_agatston", "write vitamer"]
 
@@ -323,6 +341,17 @@ def test_a_moderator_that_no_file_has_is_named_with_its_neighbour(settings: dict
     settings["analyses"][0]["moderators"] = [{"column": "mean_aeg", "label": "mean age", "kind": "number"}]
     outcomes = [name for item in settings["analyses"] for name in item["outcomes"]]
     columns = [name for item in settings["analyses"] for name in item["where"]]
+    columns += [one["column"] for item in settings["analyses"][1:] for one in item.get("moderators", ())]
     (found,) = against_data(parse(settings), outcomes, [*columns, "mean_age"])
     assert "'mean_aeg' is not in data/trials.csv" in found.what
     assert found.fix == "write mean_age"
+
+
+def test_a_moderator_of_a_column_that_the_data_do_not_have_is_found(settings: dict[str, Any]) -> None:
+    config = parse(settings)
+    outcomes = [name for spec in config.analyses for name in spec.outcomes]
+    columns = ["design_class", "exposure_class", "contrast_class", "vitamer", "dose_ug_per_day"]
+    found = against_data(config, outcomes, columns)
+    assert [(problem.column, problem.value) for problem in found] == [
+        ("analyses[4].moderators (stiffness_any)", "duration_months")
+    ]

@@ -26,9 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calibration": {"models"},
     "challenge": {"records", "effects", "types", "config"},
     "intake": {"types", "records", "effects"},
+    "claims": {"analysis", "types", "numbers", "config", "models.fit"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit"},
-    "tables": {"analysis", "types", "numbers", "config", "models.fit"},
-    "report": {"figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
+    "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit"},
+    "report": {"claims", "figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
     "io": {"types", "config", "analysis", "models.fit", "trace"},
 }
 NEVER = {
@@ -39,6 +40,7 @@ NEVER = {
     "calibration": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "challenge": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "intake": {"matplotlib", "snakemake", "pandas", "scipy.stats"},
+    "claims": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},
     "figures": {"pathlib", "snakemake", "pandas"},
     "tables": {"pathlib", "matplotlib", "snakemake"},
 }

@@ -55,7 +55,8 @@ IMPORTS = {
     "records": ["effects", "models", "sensitivity"],
     "sensitivity": ["models"],
     "figures": ["models"],
-    "report": ["models", "figures", "tables"],
+    "tables": ["claims"],
+    "report": ["models", "figures", "tables", "claims"],
 }
 
 

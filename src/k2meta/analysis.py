@@ -188,10 +188,11 @@ class LinePoint:
 class Moderation:
     """What one covariate explains of the differences between studies, or the reason why it was not run.
 
-    ``slopes`` hold the intercept first. ``reference`` is the category that the others are compared with, ``""``
-    for a number. ``exploratory`` says that there are fewer than ten studies for each covariate declared so far.
-    ``r2`` is the percentage of tau2 explained, ``p`` the test of all slopes on ``df`` and ``df_residual`` degrees
-    of freedom, ``missing`` the studies that do not state the covariate.
+    ``slopes`` hold the intercept first; that of ``kind: log2`` is per doubling. ``reference`` is the category or
+    group that the others are compared with, ``""`` for a number. ``exploratory`` says that there are fewer than
+    ten studies for each covariate declared so far. ``r2`` is the percentage of tau2 explained, ``p`` the test of
+    all slopes on ``df`` and ``df_residual`` degrees of freedom, ``missing`` the studies that do not state the
+    covariate or stand outside the comparison.
     """
 
     moderator: Moderator
@@ -211,6 +212,11 @@ class Moderation:
     df_residual: float | None = None
     line: tuple[LinePoint, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Id of the moderator, unique in its analysis."""
+        return self.moderator.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,15 +39,25 @@ class PatientSD:
 
 @dataclass(frozen=True, slots=True)
 class Moderator:
-    """A trial-level covariate of a meta-regression: a column of the data, as a number or as a category.
+    """A trial-level covariate of a meta-regression: a column of the data, and how it is read.
 
-    ``unit`` names one unit of a number in the singular (``degree``), for the sentence about its slope.
+    ``kind`` is ``number`` (per unit), ``log2`` (per doubling), ``category`` (each against the first by name) or
+    ``groups`` (two groups of cells, the second against the first). ``id`` names it in the results; left out
+    it is the column. ``unit`` names one unit of a number in the singular (``degree``), for the
+    sentence about its slope. ``groups`` holds a name and the cells of each; ``where`` narrows the trials that
+    are compared: column to allowed values.
     """
 
     column: str
     label: str
-    kind: Literal["number", "category"]
+    kind: Literal["number", "log2", "category", "groups"]
     unit: str = ""
+    id: str = ""
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.id or self.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ class Spec:
     ``measure`` is the scale: ``MD`` (native unit), ``SMD`` (Hedges g), ``RD`` (risk difference) or ``LOGRATIO``
     (pooled on the log scale and shown as a ratio); ``ratio`` is the one kind of ratio that is taken, ``""`` for
     any. ``lower_is_better`` says what a negative value means after harmonising.
+    ``contrast`` is ``between_arms``, or ``active_arm``: the change inside the treated arm, which describes
+    and is no treatment effect.
     """
 
     id: str
@@ -101,6 +113,7 @@ class Spec:
     ratio: str = ""
     moderators: tuple[Moderator, ...] = ()
     conversions: Conversions = Conversions()
+    contrast: Literal["between_arms", "active_arm"] = "between_arms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +298,15 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 _row(path, lines),
                 f"{_place(path)} ({item['id']})",
             )
+        if item.get("contrast") == "active_arm" and (item["measure"], item["source"]) != ("MD", "trials"):
+            yield Problem(
+                file,
+                "a change inside the active arm is read from trials, in the native unit",
+                "set source: trials and measure: MD, or remove contrast",
+                _row((*path, "contrast"), lines),
+                f"{_place(path)}.contrast ({item['id']})",
+            )
+        yield from _moderator_checks(item, path, file, lines)
         for j, line in enumerate(item["relevance"]):
             if item["measure"] in ("LOGRATIO", *RATIO_MEASURES) and line["value"] <= 0:
                 place = (*path, "relevance", j, "value")
@@ -367,13 +389,34 @@ def _wrong_measure(prior: Mapping[str, Any], analyses: Sequence[str]) -> tuple[s
     return f"{family} gives tau as a bare number, which has no unit on a mean difference ({names})", fix
 
 
+def _moderator_checks(
+    item: Mapping[str, Any], path: Path, file: str, lines: Mapping[Path, int]
+) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for j, one in enumerate(item.get("moderators", ())):
+        place: Path = (*path, "moderators", j)
+        name = one.get("id", one["column"])
+        if name in seen:
+            what = f"the id {name!r} is used twice in this analysis"
+            fix = "give each an id of its own (left out, it is the column)"
+            yield Problem(file, what, fix, _row(place, lines), _place(place), name)
+        seen.add(name)
+        if "groups" in one and one["kind"] != "groups":
+            what = f"groups are compared by kind: groups, not by kind: {one['kind']}"
+            yield Problem(file, what, "write kind: groups, or remove groups", _row(place, lines), _place(place))
+        names = [group["name"] for group in one.get("groups", ())]
+        if len(set(names)) < len(names):
+            what = f"both groups are called {names[0]!r}"
+            yield Problem(file, what, "give each a name of its own", _row(place, lines), _place(place), names[0])
+
+
 def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:
     """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
     found = []
     for i, spec in enumerate(config.analyses):
-        covariates = tuple(moderator.column for moderator in spec.moderators)
+        moderating = [name for one in spec.moderators for name in (one.column, *one.where)]
         named = ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where"))
-        for names, known, key in (*named, (covariates, columns, "moderators")):
+        for names, known, key in (*named, (moderating, columns, "moderators")):
             for name in names:
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
@@ -448,8 +491,21 @@ def _spec(item: Mapping[str, Any]) -> Spec:
         headline=item["headline"],
         scale_note=item.get("scale_note", ""),
         ratio=item["measure"] if item["measure"] in RATIO_MEASURES else "",
-        moderators=tuple(Moderator(**moderator) for moderator in item.get("moderators", ())),
+        moderators=tuple(_moderator(one) for one in item.get("moderators", ())),
         conversions=_conversions(item.get("conversions", {})),
+        contrast=item.get("contrast", "between_arms"),
+    )
+
+
+def _moderator(item: Mapping[str, Any]) -> Moderator:
+    return Moderator(
+        column=item["column"],
+        label=item["label"],
+        kind=item["kind"],
+        unit=item.get("unit", ""),
+        id=item.get("id", ""),
+        groups=tuple((group["name"], tuple(group["values"])) for group in item.get("groups", ())),
+        where={column: tuple(allowed) for column, allowed in item.get("where", {}).items()},
     )
 
 

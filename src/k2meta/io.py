@@ -50,7 +50,10 @@ NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
 class Records(msgspec.Struct, frozen=True):
-    """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns."""
+    """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns.
+
+    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file.
+    """
 
     outcomes: tuple[Outcome, ...]
     trials: tuple[dict[str, str | float | None], ...]
@@ -58,6 +61,7 @@ class Records(msgspec.Struct, frozen=True):
     queries: tuple[Query, ...]
     columns: tuple[str, ...]
     notes: tuple[CheckNote, ...] = ()
+    claims: tuple[dict[str, str], ...] = ()
 
 
 # ---------------------------------------------------------------- text, JSON, YAML
@@ -491,7 +495,7 @@ def read_effects(path: Path) -> tuple[Effect, ...]:
             if plain[name] is None and Effect.__dataclass_fields__[name].type == "str":
                 plain[name] = ""
         plain["moderators"] = {
-            name.removeprefix(MODERATOR): (float(cell) if NUMBER.match(cell) else cell) or None
+            name.removeprefix(MODERATOR): float(cell) if NUMBER.match(cell) else cell or None
             for name, cell in row.items()
             if name.startswith(MODERATOR)
         }

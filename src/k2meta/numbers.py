@@ -65,6 +65,11 @@ def beside(source: float, name: str, value: float) -> float:
     return value
 
 
+def field_name(name: str) -> str:
+    """Return the name of a study, term or test as it stands in the path of a field."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+
+
 def cited(source: float, written: str) -> str:
     """Return the written form of a number, marked with its field where that is known."""
     if isinstance(source, Traced | TracedCount):

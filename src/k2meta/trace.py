@@ -16,7 +16,7 @@ from typing import Any
 
 from k2meta.analysis import Analysis
 from k2meta.models.fit import Fit, Posterior
-from k2meta.numbers import Traced, TracedCount
+from k2meta.numbers import Traced, TracedCount, field_name
 from k2meta.types import Effect
 
 NAMED_BY = ("query_id", "study_id", "test", "quantity", "label", "name", "id")
@@ -114,8 +114,7 @@ def _names(rows: Sequence[Any]) -> Iterator[str]:
     """Name the rows of a list by their study; a second row of the same name gets its position too."""
     seen: Counter[str] = Counter()
     for i, row in enumerate(rows):
-        name = next((str(getattr(row, key)) for key in NAMED_BY if hasattr(row, key)), str(i))
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+        name = field_name(next((str(getattr(row, key)) for key in NAMED_BY if hasattr(row, key)), str(i)))
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}:{seen[name]}"
 

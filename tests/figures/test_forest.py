@@ -144,6 +144,21 @@ def test_directions_unit_heterogeneity_and_marks_are_always_told() -> None:
     assert "b = secondary source" not in text
 
 
+def test_a_change_inside_one_arm_is_no_difference_and_favours_nobody() -> None:
+    between = samples.analysis(5)
+    spec = dataclasses.replace(
+        between.spec, contrast="active_arm", favours_low="a falling score", favours_high="a rising score"
+    )
+    text = words_of(dataclasses.replace(between, spec=spec))
+    for said in (
+        "Mean change, Agatston units; negative means a falling score",
+        "← a falling score",
+        "a rising score →",
+    ):
+        assert said in text, said
+    assert "avour" not in text
+
+
 def test_ratios_are_read_as_ratios_on_a_log_axis() -> None:
     analysis = samples.analysis(6, "LOGRATIO")
     figure = forest(analysis).figure

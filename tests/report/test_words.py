@@ -10,20 +10,9 @@ import pytest
 from k2meta.analysis import Analysis
 from k2meta.models.fit import Estimate, Fit
 from k2meta.report import overclaims, words
-from k2meta.report.language import OVERCLAIMS
 from tests import samples
 
 BENEFIT, HARM, NEITHER = (-2.0, -1.0), (1.0, 2.0), (-1.0, 1.0)
-
-OVERCLAIMING = {
-    "absence of evidence read as evidence of absence": "Vitamin K has no effect on stiffness.",
-    "proof": "This proves that it helps.",
-    "cure or reversal": "Vitamin K2 reverses calcification and cleans arteries.",
-    "cause from association": "Vitamin K2 protects against heart disease.",
-    "size in adjectives": "A dramatic fall was seen.",
-    "significance as praise": "The fall was highly significant.",
-    "p of zero": "The fall was seen (p = 0.00).",
-}
 
 
 def moved(fit: Fit, interval: tuple[float, float]) -> Fit:
@@ -229,14 +218,3 @@ def test_no_sentence_overclaims_or_prints_a_python_word() -> None:
             assert "-" not in sentence.replace("t(k-1)", "").replace("HKSJ-guarded", "").replace(
                 "Between-", ""
             ).replace("Q-profile", "").replace("half-normal", ""), sentence
-
-
-def test_every_kind_of_overclaim_has_a_text_that_it_catches() -> None:
-    assert OVERCLAIMING.keys() == OVERCLAIMS.keys()
-    for text in OVERCLAIMING.values():
-        assert overclaims(text), text
-
-
-def test_honest_sentences_pass() -> None:
-    assert overclaims("The interval includes zero, so a difference is not shown and not ruled out.") == ()
-    assert overclaims("p = 0.0019; risk of bias was not assessed; improved, approved") == ()

@@ -37,6 +37,13 @@ def remove(file: str) -> Callable[[Path], None]:
     return lambda project: (project / file).unlink()
 
 
+def claims(rule: str, analysis: str) -> Callable[[Path], None]:
+    cells = {"claim_id": "C01", "article": "a", "claim": "It helps", "claim_type": "stiffness"}
+    cells |= {"faithful": "faithful", "rule": rule, "analysis": analysis, "direction": "lower"}
+    text = ",".join(cells) + "\n" + ",".join(cells.values()) + "\n"
+    return lambda project: (project / "data" / "claims.csv").write_text(text, encoding="utf-8") and None
+
+
 CONFIG, TRIALS, ROWS = "config/config.yaml", "data/trials.csv", "data/extractions.csv"
 
 BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
@@ -96,6 +103,13 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "prior with an infinite scale": (
         replace(CONFIG, "half_normal, scale: 0.5", "half_normal, scale: .inf"),
         ["config/config.yaml row", "inf", "A positive number"],
+    ),
+    "claim with an unknown rule and an unknown analysis": (
+        claims("pooled_efect", "stifness"),
+        [
+            "data/claims.csv row 2 column rule: 'pooled_efect' is not known. Fix: write pooled_effect",
+            "data/claims.csv row 2 column analysis: 'stifness' is not known. Fix: write stiffness",
+        ],
     ),
     "outcome that is not in the dictionary": (
         replace(CONFIG, "outcomes: [cfpwv]", "outcomes: [cfpvw]"),

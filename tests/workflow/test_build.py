@@ -6,13 +6,14 @@ import csv
 import html
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from k2meta import as_datatree, io
 from k2meta.numbers import percent
-from k2meta.report import overclaims
+from k2meta.report import generated, overclaims
 from tests.workflow.conftest import ROOT, Run, copy
 
 # Deterministic numbers repeat on another platform to about 1e-9; sampled ones to their MCSE.
@@ -155,9 +156,23 @@ def test_every_published_file_is_committed(shipped: tuple[Path, Path]) -> None:
 
 def test_the_published_page_claims_no_more_than_an_interval_can_carry(shipped: tuple[Path, Path]) -> None:
     page = (shipped[0] / "reports" / "report.html").read_text("utf-8")
-    words = html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+    words = generated(page)
     assert len(words) > 10_000
     assert overclaims(words) == ()
+
+
+def test_a_page_that_overclaims_is_refused_by_a_strict_build(built: Path, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "review"
+    shutil.copytree(built, folder)
+    settings = json.loads((folder / "results" / "config.json").read_text("utf-8"))
+    settings["analyses"][0]["caveat"] = "This proves that it works for everyone."
+    (folder / "results" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    words = ("k2meta", "report", ".", "--out", str(tmp_path / "report.html"))
+    assert run(folder, *words).returncode == 0
+    done = run(folder, *words, "--strict")
+    assert done.returncode == 1
+    assert "'proves'" in done.stderr
+    assert "'works for everyone'" in done.stderr
 
 
 def test_every_sampled_fit_passes_its_gate(shipped: tuple[Path, Path], run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from k2meta import io
+from k2meta.claims import claim_problems
 from k2meta.commands.options import Folder
 from k2meta.commands.records import collect
 from k2meta.config import Config, against_data
@@ -58,6 +59,7 @@ def _look(folder: Path) -> tuple[io.Records | None, list[Problem]]:
         problems.extend(error.problems)
     if config is not None and found is not None:
         problems.extend(against_data(config, [outcome.id for outcome in found.outcomes], found.columns))
+        problems.extend(claim_problems(found.claims, config))
     return found, problems
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from k2meta import io
+from k2meta.claims import claim_problems
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Into
 from k2meta.config import against_data
 from k2meta.effects.conversions import variants
@@ -27,7 +28,10 @@ def effects(
     settings = io.read_config(config)
     found = io.read_records(records)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
-    problems = against_data(settings, list(outcomes), found.columns)
+    problems = (
+        *against_data(settings, list(outcomes), found.columns),
+        *claim_problems(found.claims, settings),
+    )
     if problems:
         raise ProjectError(problems)
     for spec in settings.analyses:

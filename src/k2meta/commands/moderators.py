@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,8 +24,9 @@ def moderation(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Mo
     """
     found, used = [], 0
     for moderator in spec.moderators:
-        stated = [row for row in rows if row.moderators.get(moderator.column) is not None]
-        reference, columns = _columns(moderator, [row.moderators[moderator.column] for row in stated])
+        stated = [row for row in rows if row.moderators.get(moderator.id) is not None]
+        cells = [row.moderators[moderator.id] for row in stated]
+        reference, columns = _columns(moderator, cells)
         used += len(columns)
         empty = Moderation(
             moderator,
@@ -34,14 +36,33 @@ def moderation(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Mo
             reference=reference,
             level=settings.level,
         )
-        found.append(_regressed(empty, stated, columns, spec, settings))
+        why = _nothing_to_compare(moderator, cells)
+        found.append(replace(empty, not_run=why) if why else _regressed(empty, stated, columns, spec, settings))
     return tuple(found)
 
 
+def _nothing_to_compare(moderator: Moderator, cells: Sequence[Cell]) -> str:
+    """Say why studies cannot be compared in a covariate, or nothing."""
+    absent = [name for name, _ in moderator.groups if name not in cells]
+    if absent:
+        return f"Not run: no study of {' or '.join(absent)} is in the pool."
+    if len(cells) < 2:
+        return "Not run: fewer than two studies state it."
+    if len(set(cells)) < 2:
+        return "Not run: the studies that state it do not differ in it."
+    return ""
+
+
 def _columns(moderator: Moderator, cells: Sequence[Cell]) -> tuple[str, dict[str, list[float]]]:
-    """Return the reference category and the columns of a covariate: its numbers, or one indicator per category."""
+    """Return the reference and the columns of a covariate: numbers, their log2, or indicators of categories."""
+    numbers = [cell for cell in cells if isinstance(cell, float)]
     if moderator.kind == "number":
-        return "", {moderator.label: [cell for cell in cells if isinstance(cell, float)]}
+        return "", {moderator.label: numbers}
+    if moderator.kind == "log2":
+        return "", {f"{moderator.label}, per doubling": [math.log2(cell) for cell in numbers]}
+    if moderator.kind == "groups":
+        (reference, _), (other, _) = moderator.groups
+        return reference, {other: [float(cell == other) for cell in cells]}
     names = [f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in cells]
     first, *others = sorted(set(names)) or [""]
     return first, {other: [float(name == other) for name in names] for other in others}
@@ -50,9 +71,6 @@ def _columns(moderator: Moderator, cells: Sequence[Cell]) -> tuple[str, dict[str
 def _regressed(
     empty: Moderation, stated: Sequence[Effect], columns: dict[str, list[float]], spec: Spec, settings: Config
 ) -> Moderation:
-    if len(stated) < 2 or not columns:
-        why = "fewer than two studies state it" if len(stated) < 2 else "every study is in one category"
-        return replace(empty, not_run=f"Not run: {why}.")
     options = settings.model(settings.lead.model).options
     # What leads the answer may have no counterpart in a regression (profile likelihood, Henmi-Copas).
     tau2, interval = options.get("tau2", ""), options.get("interval", "")
@@ -61,13 +79,14 @@ def _regressed(
         np.array([row.vi for row in stated]),
         columns,
         tau2=tau2 if tau2 in ESTIMATORS else "REML",
-        interval=interval if interval in INTERVALS else "HKSJ",
+        interval=interval if interval in INTERVALS else "HKSJ-guarded",
         level=settings.level,
-        seed=seed_for(spec.id, empty.moderator.column, settings.seed),
+        seed=seed_for(spec.id, empty.id, settings.seed),
     )
     if done.regression is None:
         return replace(empty, not_run=done.not_run)
     fit, test = done.regression, done.regression.q_model
+    doublings = empty.moderator.kind == "log2"
     return replace(
         empty,
         slopes=tuple(
@@ -82,7 +101,9 @@ def _regressed(
         df=test.df,
         df_residual=test.df_residual,
         line=tuple(
-            LinePoint(at, one.value, one.low, one.high, one.prediction_low, one.prediction_high)
+            LinePoint(
+                2**at if doublings else at, one.value, one.low, one.high, one.prediction_low, one.prediction_high
+            )
             for at, one in zip(done.at, done.line, strict=True)
         ),
         warnings=fit.warnings,

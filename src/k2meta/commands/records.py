@@ -24,8 +24,9 @@ def collect(folder: Path, settings: Config | None) -> io.Records:
         found = question_pools(found, pools_of, partial(weighed, settings=settings))
     read = [tables[name] for name in ("trials", "extractions", "cohorts") if name in tables]
     columns = {column for table in read for column in table.columns}
+    claims = tuple(dict(row) for row in tables["claims"].rows) if "claims" in tables else ()
     return io.Records(
-        found.outcomes, found.trials, found.records, found.queries, tuple(sorted(columns)), found.notes
+        found.outcomes, found.trials, found.records, found.queries, tuple(sorted(columns)), found.notes, claims
     )
 
 

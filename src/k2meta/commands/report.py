@@ -10,17 +10,21 @@ import typer
 
 from k2meta import io
 from k2meta.analysis import Analysis
+from k2meta.claims import decide, read_claims
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import strip
-from k2meta.report import FigureAsset, ReviewMeta, render_html
+from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
+from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
 from k2meta.tables.parts import exact_twin
 from k2meta.trace import numbers, traced
 
 Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
 Figures = Annotated[Path, typer.Option("--figures", help="Folder of the drawn figures.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 when a sampled fit fails its gate.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 1 when a sampled fit fails its gate, or the page overclaims.")
+]
 
 
 def report(
@@ -37,6 +41,7 @@ def report(
     analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
     gates = _gates(analyses, settings)
     told = [traced(analysis) for analysis in analyses]
+    built = io.read_json(provenance)
     page = render_html(
         _meta(settings),
         told,
@@ -44,17 +49,22 @@ def report(
         build_tables(told, found.queries),
         found.queries,
         found.trials,
-        _shown(io.read_json(provenance)),
+        _shown(built),
         io.read_bibliography(folder / "data" / "references.bib"),
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
         check_notes=found.notes,
+        claims=decide(read_claims(found.claims), told),
+        methods=methods_text(settings, told, _shown(built)["software"]),
     )
     io.write_text(out, page)
     io.write_numbers(out.with_name("numbers.csv"), numbers(page))
     typer.echo(f"report: {out}")
     failures = [f"{name}: {sentence}" for name, said in gates.items() for sentence in said]
+    failures += [
+        f"the page says more than an interval can carry: {phrase!r}" for phrase in overclaims(generated(page))
+    ]
     if strict and failures:
         typer.echo("\n".join(failures), err=True)
         raise typer.Exit(1)

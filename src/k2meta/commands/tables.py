@@ -7,15 +7,21 @@ from pathlib import Path
 import typer
 
 from k2meta import io
+from k2meta.claims import decide, read_claims
 from k2meta.commands.options import RESULTS, Into, ResultsFolder
-from k2meta.tables import TABLES, build_tables
+from k2meta.tables import build_tables
+from k2meta.tables.claims import claims
 
 
 def tables(results: ResultsFolder = RESULTS, into: Into = Path("reports/tables")) -> None:
-    """Write the tables: pooled results, effects with their routes, what was left out, leave-one-out, queries."""
+    """Write the tables: pooled results, effects with their routes, what was left out, refits, queries, claims."""
     settings = io.read_config(results / "config.json")
-    queries = io.read_records(results / "records.json").queries
+    found = io.read_records(results / "records.json")
+    queries = found.queries
     analyses = [io.read_analysis(results, spec, settings, queries) for spec in settings.analyses]
-    for name, table in build_tables(analyses, queries).items():
+    tables = build_tables(analyses, queries)
+    if found.claims:
+        tables["claims"] = claims(decide(read_claims(found.claims), analyses))
+    for name, table in tables.items():
         io.write_table(into / f"{name}.csv", table.header, table.values)
-    typer.echo(f"tables: {', '.join(TABLES)} in {into}")
+    typer.echo(f"tables: {', '.join(tables)} in {into}")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from k2meta.config import Moderator, Spec
+from k2meta.effects.arm_routes import ARM_ROUTES, derive_active_arm
 from k2meta.effects.errors import EffectError
 from k2meta.effects.five_number import five_number, five_number_lognormal
 from k2meta.effects.routes import COUNTED, RATIOS, ROUTES, Derived, Printed, derive
@@ -121,7 +122,7 @@ def _rank(record: Record, effect: Effect, spec: Spec) -> tuple[object, ...]:
     follow_up = effect.months or 0.0
     return (
         spec.outcomes.index(record.outcome),
-        list(ROUTES).index(effect.route),
+        [*ROUTES, *ARM_ROUTES].index(effect.route),
         tiers.index(tier) if tier in tiers else len(tiers),
         -follow_up,
         -adjustment,
@@ -138,7 +139,7 @@ def _not_eligible(record: Record, spec: Spec) -> tuple[DropKind, str] | None:
                 f"{column} is {value or 'not stated'}; this analysis takes {', '.join(allowed)}",
             )
     role = record.text("role") or "main"
-    if role in ROLE_REASONS:
+    if role in ROLE_REASONS and not (role == "within_arm" and spec.contrast == "active_arm"):
         return ROLE_REASONS[role]
     if record.text("source_tier") == MACHINE_WRITTEN:
         return "not_poolable", "only a machine-written secondary page prints it; such rows never enter a pool"
@@ -156,6 +157,8 @@ def _effect(
     other_scale = _other_scale(record, outcome.unit) if spec.measure == "MD" else None
     if other_scale is not None:
         return other_scale
+    if spec.contrast == "active_arm":
+        return _active_arm(record, lenders, outcome, spec)
     sizes = _arm_sizes(record, lenders)
     cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
     if record.text("statistic_kind") not in ("t", "z"):
@@ -181,6 +184,20 @@ def _effect(
         step = f"sign turned: {'lower' if outcome.lower_is_better else 'higher'} {outcome.label} is better"
         derived = replace(derived, yi=-derived.yi, steps=(*derived.steps, step))
     return _assemble(record, spec, outcome, route, derived, sizes)
+
+
+def _active_arm(record: Record, lenders: Mapping[str, Record], outcome: Outcome, spec: Spec) -> Effect | str:
+    """Return the change inside the active arm of one record, or the reason why none can be derived."""
+    sizes, alone = _arm_sizes(record, lenders), record.number("n_treat")
+    if sizes.n1 is None and alone is not None:
+        sizes = _ArmSizes(alone, None)
+    cells = {name: value for name, value in record.cells.items() if isinstance(value, float)}
+    printed = Printed(cells, record.text("scale") or "raw", record.text("diff_measure"), sizes.n1, sizes.n2)
+    found = derive_active_arm(printed)
+    if found is None:
+        return "no change of the active arm with its standard deviation, error, interval or exact p is visible"
+    effect = _assemble(record, spec, outcome, *found, sizes)
+    return replace(effect, n_ctrl=None, n_total=effect.n_treat)
 
 
 def _other_scale(record: Record, unit: str) -> str | None:
@@ -229,16 +246,29 @@ def _assemble(
         source_url=record.text("source_url"),
         reference=_trial_text(record, "publication_id") or record.study_id,
         n_total=record.number("n_total") or sizes.lent_total,
-        moderators={one.column: _covariate(record, one) for one in spec.moderators},
+        moderators={one.id: _covariate(record, one) for one in spec.moderators},
     )
 
 
 def _covariate(record: Record, moderator: Moderator) -> Cell:
-    """Return a covariate of the trial (or of the extraction): a number, the name of a category, or nothing."""
-    value = record.trial.get(moderator.column, record.cells.get(moderator.column))
-    if moderator.kind == "number":
-        return value if isinstance(value, float) else None
-    return f"{value:g}" if isinstance(value, float) else value
+    """Return a covariate of the trial (or of the extraction): a number, the name of a category or a group.
+
+    ``None`` where it is not stated, has no logarithm that the settings ask for, or stands outside the comparison.
+    """
+
+    def cell(column: str) -> Cell:
+        return record.trial.get(column, record.cells.get(column))
+
+    if any(cell(column) not in allowed for column, allowed in moderator.where.items()):
+        return None
+    value = cell(moderator.column)
+    if moderator.kind in ("number", "log2"):
+        usable = isinstance(value, float) and (value > 0 or moderator.kind == "number")
+        return value if usable else None
+    name = f"{value:g}" if isinstance(value, float) else value
+    if moderator.kind == "groups":
+        return next((group for group, values in moderator.groups if name in values), None)
+    return name
 
 
 @dataclass(frozen=True, slots=True)

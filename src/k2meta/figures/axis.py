@@ -9,6 +9,7 @@ from k2meta.figures.scale import Scale, ticks
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import SMALL
 from k2meta.figures.text import elided, legible, width
+from k2meta.figures.words import towards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +66,8 @@ def draw_axis(sheet: Sheet, scale: Scale, measure: str, y: float) -> float:
 def draw_directions(sheet: Sheet, scale: Scale, spec: Spec, y: float, left: float, right: float) -> float:
     """Say on either side of zero whom it favours, within ``left`` and ``right``; return the lower edge."""
     zero = scale.x(0.0)
-    low = elided(legible(f"← Favours {spec.favours_low}"), SMALL, zero - 5 - left)
-    high = elided(legible(f"Favours {spec.favours_high} →"), SMALL, right - zero - 5)
+    low = elided(legible(f"← {towards(spec)}{spec.favours_low}"), SMALL, zero - 5 - left)
+    high = elided(legible(f"{towards(spec)}{spec.favours_high} →"), SMALL, right - zero - 5)
     sheet.text(zero - 5, y, low, size=SMALL, align="right", gid="favours-low")
     sheet.text(zero + 5, y, high, size=SMALL, gid="favours-high")
     return y + 0.4 * SMALL

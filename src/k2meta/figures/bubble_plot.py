@@ -35,7 +35,7 @@ def draw(analysis: Analysis) -> Figure:
     row = next((one for one in analysis.moderation if one.line), None)
     if row is None:
         return _nothing(analysis)
-    stated = [e for e in analysis.effects if isinstance(e.moderators.get(row.moderator.column), float)]
+    stated = [e for e in analysis.effects if isinstance(e.moderators.get(row.id), float)]
     weights = _weights(stated, row)
     with rc():
         sheet = Sheet(WIDTH)
@@ -66,7 +66,7 @@ def _weights(stated: list[Effect], row: Moderation) -> list[float]:
 
 
 def _at(effect: Effect, row: Moderation) -> float:
-    value = effect.moderators[row.moderator.column]
+    value = effect.moderators[row.id]
     assert isinstance(value, float)
     return value
 
@@ -136,10 +136,11 @@ def _alt(analysis: Analysis, row: Moderation) -> str:
     places = words.decimals(analysis)
     ends = [words.written(words.shown(analysis.spec.measure, one.value), places) for one in (first, last)]
     status = "exploratory" if row.exploratory else "prespecified"
+    each = " per doubling" if row.moderator.kind == "log2" else ""
     return (
         f"Bubble plot of {words.trials(analysis.spec, row.k)} by {row.moderator.label} ({status}). The line runs "
         f"from {ends[0]} at {words.short(first.at)} to {ends[1]} at {words.short(last.at)}; slope on the scale of "
-        f"the analysis {words.significant(slope.value, 3)} ({words.level(row.level)} CI "
+        f"the analysis{each} {words.significant(slope.value, 3)} ({words.level(row.level)} CI "
         f"{words.significant(slope.low, 3)} to {words.significant(slope.high, 3)}). {words.summary(analysis)}"
     )
 

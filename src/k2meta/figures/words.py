@@ -140,7 +140,7 @@ def unit(spec: Spec) -> str:
 
 def measure(spec: Spec) -> str:
     """Name the effect measure with its unit."""
-    name = MEASURES[spec.measure]
+    name = "Mean change" if spec.contrast == "active_arm" else MEASURES[spec.measure]
     if spec.measure == "LOGRATIO" and spec.unit not in ("", "ratio"):
         return spec.unit[0].upper() + spec.unit[1:]
     return f"{name}, {spec.unit}" if spec.measure == "MD" and spec.unit else name
@@ -149,7 +149,12 @@ def measure(spec: Spec) -> str:
 def direction(spec: Spec) -> str:
     """Say in words which way the effect scale points."""
     what = "ratio below 1" if spec.measure == "LOGRATIO" else "negative"
-    return f"{what} favours {spec.favours_low}"
+    return f"{what} {'means' if spec.contrast == 'active_arm' else 'favours'} {spec.favours_low}"
+
+
+def towards(spec: Spec) -> str:
+    """Return the word before the name at an end of the axis: a change inside one arm favours nobody."""
+    return "" if spec.contrast == "active_arm" else "Favours "
 
 
 def arms(spec: Spec) -> tuple[str, str]:
@@ -194,6 +199,8 @@ def why_missing(spec: Spec, entry: Dropped) -> str:
     """Say in a few words what a study without a poolable number reported."""
     treatment, control = arms(spec)
     words = REPORTED.get(entry.reported, "").format(treatment=treatment, control=control)
+    # What a paper reports compares its arms; inside one arm it says nothing.
+    words = "" if spec.contrast == "active_arm" else words
     return "; ".join(part for part in (KINDS.get(entry.kind, entry.reason), words) if part)
 
 

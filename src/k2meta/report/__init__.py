@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from k2meta.report.html import render_html
-from k2meta.report.language import overclaims
+from k2meta.report.language import generated, overclaims
 from k2meta.report.types import FigureAsset, ReviewMeta
 from k2meta.report.words import Verdict, verdict
 
-__all__ = ["FigureAsset", "ReviewMeta", "Verdict", "overclaims", "render_html", "verdict"]
+__all__ = ["FigureAsset", "ReviewMeta", "Verdict", "generated", "overclaims", "render_html", "verdict"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from k2meta.analysis import Analysis, Comparison
+from k2meta.analysis import Analysis, Comparison, Spec
 from k2meta.models.fit import Fit
 from k2meta.numbers import count, fixed
 from k2meta.report import prior_words, words
@@ -38,6 +38,9 @@ _NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 
 ASSOCIATION = "Observational: association, not effect"
 """The label that every pool of cohorts carries."""
+
+WITHIN_ARM = "Within one arm: descriptive, not an effect"
+"""The label that every pool of changes inside the active arm carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +166,16 @@ def card(analysis: Analysis, strip: str) -> Card:
         strip=strip,
         facts=_facts(analysis),
         notes=_notes(analysis, said.sentence) if spec.headline else (),
-        label=ASSOCIATION if spec.source == "cohorts" else "",
+        label=_label(spec),
         headline=spec.headline,
     )
+
+
+def _label(spec: Spec) -> str:
+    """Return what has to stand above a pool that shows no effect of treatment."""
+    if spec.source == "cohorts":
+        return ASSOCIATION
+    return WITHIN_ARM if spec.contrast == "active_arm" else ""
 
 
 def _notes(analysis: Analysis, said: str) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from k2meta.analysis import Analysis
+from k2meta.claims import Decided
 from k2meta.numbers import CITED, plain
 from k2meta.report import words
-from k2meta.report.cards import Question, query_notes, question, trial_rows
+from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
+from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
 from k2meta.report.svg import plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
@@ -30,6 +32,7 @@ SECTIONS: dict[str, str] = {
     "queries": "Data queries",
     "questions": "Question by question",
     "cohorts": "Cohorts, apart",
+    "claims": "Popular claims against the evidence",
     "limits": "What this review is not",
     "methods": "Methods",
     "numbers": "Where each number comes from",
@@ -57,6 +60,8 @@ def render_html(
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
     check_notes: Sequence[CheckNote] = (),
+    claims: Sequence[Decided] = (),
+    methods: Sequence[tuple[str, tuple[str, ...]]] = (),
 ) -> str:
     """Render the whole report.
 
@@ -79,6 +84,10 @@ def render_html(
         Outcome id to the label people read.
     check_notes : sequence of CheckNote, optional
         What the data checks looked at or could not look at.
+    claims : sequence of Decided, optional
+        Popular claims with their verdicts; without one their section is absent.
+    methods : sequence of (str, tuple of str), optional
+        Headings and paragraphs of the methods section (`k2meta.report.methods_text`).
 
     Returns
     -------
@@ -93,13 +102,16 @@ def render_html(
         When a template asks for something that is not there.
     """
     questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
+    shown = [name for name in SECTIONS if name != "claims" or claims]
     page = {
         "review": review,
-        "sections": {name: (i, label) for i, (name, label) in enumerate(SECTIONS.items(), start=1)},
+        "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
+        "claims": claims_page(claims, analyses),
+        "methods": methods,
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
-        "of_trials": tuple(q for q in questions if not q.card.label),
-        "of_cohorts": tuple(q for q in questions if q.card.label),
+        "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
+        "of_cohorts": tuple(q for q in questions if q.card.label == ASSOCIATION),
         "trials": trial_rows(trials, analyses),
         "open_queries": query_notes([q for q in queries if q.status == "open"]),
         "decided_queries": query_notes([q for q in queries if q.status != "open"]),

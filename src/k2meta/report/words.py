@@ -85,6 +85,8 @@ def noun(spec: Spec) -> str:
 
 
 def _thing(spec: Spec) -> str:
+    if spec.contrast == "active_arm":
+        return "mean change"
     return "association" if spec.source == "cohorts" else "effect"
 
 
@@ -175,6 +177,7 @@ def _reason(spec: Spec, lead: Fit, where: Side) -> str:
     reach = span(spec, lead.mu.low, lead.mu.high, places(spec.measure, lead.mu.se))
     if where == "neither":
         kind = "an association" if spec.source == "cohorts" else "a difference"
+        kind = "a change" if spec.contrast == "active_arm" else kind
         return f"The interval includes {zero(spec)} ({reach}), so {kind} is not shown and not ruled out."
     favoured = spec.favours_low if lead.mu.high < 0 else spec.favours_high
     sentence = f"The whole interval favours {favoured}: {reach}."
@@ -524,7 +527,9 @@ def moderation_sentences(row: Moderation, spec: Spec) -> tuple[str, ...]:
     status = "exploratory: fewer than ten studies for each covariate" if row.exploratory else "prespecified"
     explained = "" if row.r2 is None else f", {fixed(row.r2, 0)} % of τ² explained"
     test = "" if row.p is None else f" ({p_value(row.p)} for all slopes together)"
-    missing = f" Not stated by: {', '.join(row.missing)}." if row.missing else ""
+    narrowed = row.moderator.where or row.moderator.groups
+    left = "Outside the comparison, or not stated" if narrowed else "Not stated by"
+    missing = f" {left}: {', '.join(row.missing)}." if row.missing else ""
     return (
         f"{first_up(label)} ({status}; {studies(spec, row.k)}): {_unexplained(row)}{explained}{test}.{missing}",
         *(_slope(row, one, spec) for one in row.slopes[1:]),
@@ -541,7 +546,8 @@ def _unexplained(row: Moderation) -> str:
 
 
 def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
-    each = f"each {row.moderator.unit or 'unit'} of {row.moderator.label}"
+    unit = "doubling" if row.moderator.kind == "log2" else row.moderator.unit or "unit"
+    each = f"each {unit} of {row.moderator.label}"
     what = f"{one.name} instead of {row.reference}" if row.reference else each
     tests = [p_value(p) + how for p, how in ((one.p, ""), (one.p_permutation, " by permutation")) if p is not None]
     level = f"{percent(row.level)} CI"

@@ -27,7 +27,9 @@ def meta_regression(analyses: Sequence[Analysis], queries: Sequence[Query] = ())
 def _row(analysis: Analysis, one: Moderation, slope: Slope | None) -> Row:
     return {
         "analysis": analysis.spec.id,
+        "moderator": one.id,
         "column": one.moderator.column,
+        "kind": one.moderator.kind,
         "covariate": one.moderator.label,
         "status": "exploratory" if one.exploratory else "prespecified",
         "k": one.k,
@@ -68,7 +70,9 @@ def _interval(row: Row) -> str:
 
 _COLUMNS = (
     Column("analysis"),
+    Column("moderator"),
     Column("column"),
+    Column("kind"),
     Column("covariate", "Covariate", show_text("covariate")),
     Column("status", "Status", show_text("status")),
     Column("k", "k", show_count("k"), numeric=True),

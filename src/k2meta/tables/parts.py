@@ -11,6 +11,7 @@ from statistics import NormalDist
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
 from k2meta.numbers import (
+    CITED,
     MINUS,
     Traced,
     TracedCount,
@@ -279,9 +280,19 @@ def text(value: Value) -> str:
     return significant(value)
 
 
+_TYPESET = re.compile(rf"{CITED.pattern}|(?<![\w.)])-(?=\.?\d)|tau2")
+
+
 def typeset(words: str) -> str:
-    """Write the minus signs of numbers and the Greek letter of ``tau2`` as people print them."""
-    return re.sub(r"(?<![\w.)])-(?=\.?\d)", MINUS, words).replace("tau2", "τ²")
+    """Write the minus signs of numbers and the Greek letter of ``tau2`` as people print them.
+
+    Numbers that name their field are written already; their fields and full values stay as they are.
+    """
+
+    def written(found: re.Match[str]) -> str:
+        return {"-": MINUS, "tau2": "τ²"}.get(found.group(), found.group())
+
+    return _TYPESET.sub(written, words)
 
 
 def significant(value: float, digits: int = 6) -> str:

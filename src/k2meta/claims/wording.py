@@ -1,0 +1,78 @@
+"""How a pool and its numbers are written beside a claim."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from k2meta.analysis import Analysis, Spec
+from k2meta.models.fit import Estimate, Fit
+from k2meta.numbers import MINUS, beside, cited, displayed, fixed, interval, percent, places
+from k2meta.types import Effect
+
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def studies(spec: Spec, n: int) -> str:
+    """Write a number of studies: ``Four trials``."""
+    noun = "cohort" if spec.source == "cohorts" else "trial"
+    word = _SMALL[n] if n < len(_SMALL) else str(n)
+    return f"{cited(n, word.capitalize())} {noun}{'' if n == 1 else 's'}"
+
+
+def few(spec: Spec) -> str:
+    """Write that there are too few studies."""
+    return f"too few {'cohorts' if spec.source == 'cohorts' else 'trials'}"
+
+
+def zero(spec: Spec) -> str:
+    """Name the value that means no difference, as people read it."""
+    return "1" if spec.measure == "LOGRATIO" else "zero"
+
+
+def measured(spec: Spec, mu: Estimate, name: str, *, difference: bool = False) -> str:
+    """Write an estimate with unit and interval: ``−20 Agatston units (95 % CI −62 to 22)``.
+
+    A ``difference`` of effects on the log scale is a ratio of ratios.
+    """
+    decimals = places(spec.measure, mu.se)
+    value = fixed(displayed(spec.measure, mu.value), decimals)
+    reach = interval(displayed(spec.measure, mu.low), displayed(spec.measure, mu.high), decimals)
+    ratio = "ratio of ratios" if difference else spec.unit
+    head = f"{ratio} {value}" if spec.measure == "LOGRATIO" else f"{value} {spec.unit}"
+    return f"{head} ({percent(mu.level)} {name} {reach})"
+
+
+def interval_name(fit: Fit) -> str:
+    """Name the interval of a fit: confidence, or credible where it comes from a posterior."""
+    return "CI" if fit.posterior is None else "CrI"
+
+
+def predicted(analysis: Analysis, fit: Fit) -> str:
+    """Say where a new study would fall, or nothing where the fit does not say."""
+    if fit.prediction is None:
+        return ""
+    spec, decimals = analysis.spec, places(analysis.spec.measure, fit.mu.se)
+    low, high = (fixed(displayed(spec.measure, x), decimals) for x in (fit.prediction.low, fit.prediction.high))
+    noun = "cohort" if spec.source == "cohorts" else "trial"
+    return (
+        f"A new {noun} would fall between {low} and {high} ({percent(fit.prediction.level)} prediction interval)."
+    )
+
+
+def alone(effect: Effect, level: float = 0.95) -> Estimate:
+    """Return one study with its normal interval, as a forest plot draws it."""
+    se = math.sqrt(effect.vi)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * se
+    low, high = beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
+    return Estimate(effect.yi, se, low, high, level)
+
+
+def text(value: float) -> str:
+    """Write a number of the settings or the claims file as it was given."""
+    return f"{value:g}".replace("-", MINUS)
+
+
+def joined(*sentences: str) -> str:
+    """Join the sentences that say something."""
+    return " ".join(filter(None, sentences))
