@@ -34,8 +34,8 @@ def study_labels(analyses: Sequence[Analysis]) -> dict[str, str]:
     """Return the trials that have a result, or miss one, for at least one question, by study id."""
     found: dict[str, str] = {}
     for analysis in analyses:
-        for entry in (*analysis.effects, *analysis.known_missing):
-            found.setdefault(entry.study_id, entry.label)
+        found = {effect.study_id: effect.label for effect in analysis.effects} | found
+        found = {dropped.study_id: dropped.label for dropped in analysis.known_missing} | found
     return dict(sorted(found.items()))
 
 
@@ -72,7 +72,7 @@ def _details(entry: Dropped | None) -> dict[str, Value]:
 
 
 def missing_bounds(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> TableData:
-    """Return one row per question with what its missing results could do to the pool, on the scale of the analysis."""
+    """Return one row per question: what its missing results could do to the pool, on the scale of the analysis."""
     rows = tuple(
         {
             "analysis": analysis.spec.id,

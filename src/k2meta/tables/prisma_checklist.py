@@ -50,8 +50,8 @@ def prisma_checklist(analyses: Sequence[Analysis], queries: Sequence[Query] = ()
     rows = tuple(_row(item, topic, filled) for item, topic in PRISMA_ITEMS.items())
     blank = sum(row["status"] == TO_FILL for row in rows)
     notes = (
-        "Items follow PRISMA 2020 (Page et al. 2021, doi:10.1136/bmj.n71), with short names of our own; the wording "
-        "of each item is there.",
+        "Items follow PRISMA 2020 (Page et al. 2021, doi:10.1136/bmj.n71), with short names of our own; the "
+        "wording of each item is there.",
         "A link says that the section speaks of the item, not that a reader will find it complete. "
         f"{blank} of {len(rows)} rows are {TO_FILL}.",
     )

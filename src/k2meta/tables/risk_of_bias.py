@@ -43,8 +43,10 @@ def _rows(analyses: Sequence[Analysis]) -> Iterator[Row]:
     outside = {d.study_id: d.label for analysis in analyses for d in analysis.dropped if d.study_id in judged}
     labels = {**dict.fromkeys(judged, ""), **outside, **labels}
     for study in sorted(labels):
-        for one in judged.get(study, (None,)):
-            yield _row(study, labels[study] or study, one)
+        label = labels[study] or study
+        yield from (_row(study, label, one) for one in judged.get(study, ()))
+        if study not in judged:
+            yield _row(study, label, None)
 
 
 def _row(study: str, label: str, one: BiasJudgement | None) -> Row:

@@ -1,4 +1,4 @@
-"""Summary of findings: one row per question, with what a person needs to rate its certainty; nothing is rated here."""
+"""Summary of findings: one row per question, with what a person needs to rate its certainty."""
 
 from __future__ import annotations
 
