@@ -17,6 +17,7 @@ from k2meta.report.standards import bound_sentence, standards
 from k2meta.report.svg import plain_shapes
 from k2meta.tables import build_tables
 from k2meta.tables.missing_results import STATUSES, statuses
+from k2meta.tables.parts import ABSENT
 from k2meta.tables.prisma_checklist import LOCATIONS, TO_FILL
 from k2meta.types import PRISMA_ITEMS, FlowCount
 from tests import samples
@@ -85,7 +86,7 @@ def test_the_matrix_gives_a_status_to_every_trial_of_every_question() -> None:
     found = told(first, second)
     assert all(len(row) == 1 + len(found.asked) for row in found.matrix)
     by_trial = {row[0]: row[1:] for row in found.matrix}
-    assert by_trial["Author 2003"] == ("pooled", STATUSES["unknown"])
+    assert by_trial["Author 2003"] == ("pooled", ABSENT)
     assert by_trial["Missing 2001"] == (STATUSES["known_missing"],) * 2
     # Trials that are only excluded, or give another result, miss nothing.
     assert not {"Missing 2003", "Missing 2005"} & set(by_trial)
@@ -107,8 +108,10 @@ def test_the_bound_is_told_with_its_limits_and_without_overclaiming(measure: str
         "Three trials measured it and give the pool no number. The leading interval now includes"
     )
     assert overclaims(said) == ()
+    if measure == "LOGRATIO":
+        assert "where their mean ratio lies between 0.61 and 1.49, and" in said
     if measure == "MD":
-        assert "between −61 Agatston units and 44 Agatston units" in said
+        assert "where their mean lies between −61 and 44 Agatston units, and exclude it elsewhere" in said
 
 
 def test_a_pool_of_one_says_that_nothing_is_pooled_and_no_missing_result_says_nothing() -> None:

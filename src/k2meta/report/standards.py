@@ -12,6 +12,7 @@ from k2meta.report.flow_svg import flow_diagram
 from k2meta.report.lights_svg import LIGHTS, lights
 from k2meta.tables import Column, TableData
 from k2meta.tables.missing_results import STATUSES, statuses, study_labels
+from k2meta.tables.parts import ABSENT
 from k2meta.tables.risk_of_bias import DOMAINS
 from k2meta.tables.summary_of_findings import INPUTS
 
@@ -96,7 +97,7 @@ def _lights(table: TableData) -> str:
 def _matrix(trials: Sequence[Analysis]) -> tuple[tuple[str, ...], ...]:
     known = [statuses(analysis) for analysis in trials]
     return tuple(
-        (label, *(STATUSES[found.get(study, "unknown")] for found in known))
+        (label, *(STATUSES[found[study]] if study in found else ABSENT for found in known))
         for study, label in study_labels(trials).items()
     )
 
@@ -123,12 +124,15 @@ def _bound(analysis: Analysis, found: MissingResults, includes: bool) -> str:
     start, end, value, low, high, se = (end for end in ends if end is not None)
     decimals, nothing = places(spec.measure, lead.mu.se), words.zero(spec)
     scale = " on the log scale" if spec.measure == "LOGRATIO" else ""
-    between = " and ".join(words.amount(spec, at, decimals) for at in (start, end))
+    between = words.limits(spec, start, end, decimals).replace(" to ", " and ")
+    # A ratio names itself before its number, a difference has its unit after it.
+    unitless = spec.measure in words.UNITLESS
+    mean, unit = (f"mean {spec.unit or 'ratio'}", "") if unitless else ("mean", f" {spec.unit}".rstrip())
     now = "includes" if includes else "excludes"
     return (
         f"The leading interval now {now} {nothing}. With them, each at the precision of a typical pooled "
         f"{words.noun(spec)} (SE {fixed(se, decimals)}{scale}), it would include {nothing} where their "
-        f"mean lies between {between}, and exclude it elsewhere. "
+        f"{mean} lies between {between}{unit}, and exclude it elsewhere. "
         f"Were their mean {nothing}, the pool would be {words.amount(spec, value, decimals)} "
         f"({words.limits(spec, low, high, decimals)})."
     )
