@@ -30,7 +30,7 @@ def test_filled_files_fill_the_report_and_its_tables(judged: Path, build: Run) -
     for words in (
         "very low (A fictional panel, 2026-01-01). risk of bias: one trial at high risk",
         "Risk of bias was judged for 2 trials",
-        "Records screened (n = 100)",
+        "Records screened (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}100)",
         "Nobody paid for this test.",
         "One trial measured it and gives the pool no number.",
     ):

@@ -86,9 +86,14 @@ def _box(x: int, step: _Step, by_name: Mapping[str, FlowCount]) -> _Box | None:
     found = [one for one in found if one.n or not one.box.startswith(("previous", "total"))]
     lines = [f"{heading}:"] if heading and found else []
     for one in found:
-        lines += _wrapped(f"{one.text} (n = {one.n})", "")
-        lines += [line for words, n in one.parts for line in _wrapped(f"{words} (n = {n})", "\N{EN DASH} ")]
+        lines += _wrapped(_counted(one.text, one.n), "")
+        lines += [line for words, n in one.parts for line in _wrapped(_counted(words, n), "\N{EN DASH} ")]
     return _Box(x, tuple(lines)) if lines else None
+
+
+def _counted(words: str, n: int | None) -> str:
+    """Write a number behind its words, never broken over two lines."""
+    return f"{words} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n})"
 
 
 def _wrapped(words: str, mark: str) -> list[str]:

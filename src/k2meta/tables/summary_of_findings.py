@@ -138,9 +138,11 @@ def _spread(analysis: Analysis) -> dict[str, Value]:
 
 def _participants(row: Row) -> str:
     k, n, known = (number(row, name) for name in ("k", "people", "people_known_in"))
-    studies = f"({count(k or 0)} {'study' if k == 1 else 'studies'})"
+    if not k:
+        return "no study"
+    studies = f"({count(k)} {'study' if k == 1 else 'studies'})"
     if n is None:
-        return studies if not k else f"number not printed {studies}"
+        return f"number not printed {studies}"
     part = "" if known == k else f" in the {count(known or 0)} that print it"
     return f"{count(n)}{part} {studies}"
 
