@@ -19,10 +19,11 @@ rule records:
         config="results/config.json",
     output:
         "results/records.json",
+        "results/judgements.json",
     log:
         "results/logs/records.log",
     shell:
-        "k2meta records . --config {input.config} --out {output} 2>&1 | tee {log}"
+        "k2meta records . --config {input.config} --out {output[0]} 2>&1 | tee {log}"
 
 
 # records → one yi, vi per trial and analysis, with the route; beside it what was left out and why
@@ -92,6 +93,7 @@ rule sensitivity:
         code("sensitivity"),
         expand("results/effects/{analysis}.csv", analysis=ANALYSES),
         expand("results/effects/{analysis}.variants.json", analysis=ANALYSES),
+        expand("results/effects/{analysis}.dropped.json", analysis=ANALYSES),
         expand(
             "results/fits/{analysis}/{model}.json",
             analysis=ANALYSES,

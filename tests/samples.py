@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 import k2meta as km
-from k2meta.analysis import Analysis, Influence, LeftOut, Line, PatientSD, SmallStudyTest, Spec
+from k2meta.analysis import Analysis, Influence, LeftOut, Line, MissingResults, PatientSD, SmallStudyTest, Spec
 from k2meta.commands.sensitivity import averaged, under_priors
 from k2meta.config import Model
 from k2meta.models.fit import Fit
-from k2meta.types import Dropped, Effect
+from k2meta.types import (
+    BiasJudgement,
+    CertaintyRating,
+    ChecklistEntry,
+    Dropped,
+    Effect,
+    FlowCount,
+    Judgements,
+)
 
 
 def spec(measure: str = "MD", *, headline: bool = True, identifier: str = "sample") -> Spec:
@@ -138,3 +146,36 @@ def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str 
         leave_one_out=out,
         comparisons=(),
     )
+
+
+def judgements() -> Judgements:
+    """Return invented judgements of two trials and one question, a flow and two items of the checklist."""
+    told = {"by": "An invented reader", "source_locator": "", "source_url": "", "notes": ""}
+    domains = ("low", "some concerns", "high", "no information", "")
+    return Judgements(
+        bias=(
+            BiasJudgement("Trial0", "", "RoB 2", domains, "high", **told),
+            BiasJudgement("Trial1", "cac_agatston", "RoB 2", ("low",) * 5, "low", **told),
+        ),
+        certainty=(
+            CertaintyRating("sample", "very_low", {"imprecision": "few people"}, "An invented reader", "", ""),
+        ),
+        flow=(
+            FlowCount("database_results", "Databases", 30),
+            FlowCount("records_screened", "Records screened", 30),
+            FlowCount("records_excluded", "Records excluded", 20),
+            FlowCount("dbr_sought_reports", "Reports sought", 10),
+            FlowCount("dbr_assessed", "Reports assessed", 10),
+            FlowCount("dbr_excluded", "Reports excluded", 5, (("no control", 3), ("animals & plants", 2))),
+            FlowCount("new_studies", "New studies", 5),
+        ),
+        checklist=(
+            ChecklistEntry("25", "page 9", "Nobody paid.", "An invented reader"),
+            ChecklistEntry("13d", "supplement", "", "An invented reader"),
+        ),
+    )
+
+
+def bound() -> MissingResults:
+    """Return an invented bound on missing results."""
+    return MissingResults(3, 30.5, -61.25, 44.5, -10.125, -40.5, 20.25)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from k2meta import io
-from k2meta.analysis import ModelChecks
+from k2meta.analysis import MissingResults, ModelChecks
 from k2meta.models.model_checks import compare, log_likelihood, loo, power_scaling, predictive_check
 from k2meta.types import ProjectError
 from tests import samples
@@ -192,3 +192,12 @@ def test_bibtex_is_read_and_a_broken_entry_is_named(tmp_path: Path) -> None:
     path.write_text("@article{Shea2009,\n  title = {A\n", "utf-8")
     with pytest.raises(ProjectError, match="is not BibTeX"):
         io.read_bibliography(path)
+
+
+def test_judgements_and_the_bound_on_missing_results_survive_the_file(tmp_path: Path) -> None:
+    found = samples.judgements()
+    io.write_judgements(tmp_path / "j.json", found)
+    assert io.read_judgements(tmp_path / "j.json") == found
+    for bound in (MissingResults(0, not_run="no missing result is known"), samples.bound()):
+        io.write_missing_results(tmp_path / "m.json", bound)
+        assert io.read_missing_results(tmp_path / "m.json") == bound

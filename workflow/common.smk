@@ -79,7 +79,7 @@ DATA = sorted(
     if path.suffix in {".csv", ".json", ".bib"}
 )
 RESULTS = (
-    ["results/config.json", "results/records.json"]
+    ["results/config.json", "results/records.json", "results/judgements.json"]
     + expand(
         "results/effects/{analysis}.{kind}",
         analysis=ANALYSES,

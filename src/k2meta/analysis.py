@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
-from k2meta.types import Dropped, Effect, Query
+from k2meta.types import NO_JUDGEMENTS, Dropped, Effect, Judgements, Query
 
 __all__ = [
     "Analysis",
@@ -20,6 +20,7 @@ __all__ = [
     "LeftOut",
     "Line",
     "LinePoint",
+    "MissingResults",
     "ModelChecks",
     "Moderation",
     "Moderator",
@@ -220,6 +221,25 @@ class Moderation:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingResults:
+    """What the known missing results could do to the pool, or the reason why that was not computed.
+
+    ``se`` is the standard error of a typical pooled study. With the missing studies, each as precise as that, the
+    leading interval includes zero exactly where their mean lies from ``includes_from`` to ``includes_to`` (on the
+    scale of the analysis). ``value``, ``low`` and ``high`` are the pool if their mean were zero.
+    """
+
+    missing: int
+    se: float | None = None
+    includes_from: float | None = None
+    includes_to: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    not_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything about one question, ready to be drawn, tabulated and put into words.
 
@@ -244,6 +264,8 @@ class Analysis:
     conversions: tuple[Conversion, ...] = ()
     moderation: tuple[Moderation, ...] = ()
     model_checks: ModelChecks | None = None
+    missing_results: MissingResults | None = None
+    judgements: Judgements = NO_JUDGEMENTS
 
     @property
     def k(self) -> int:
@@ -253,12 +275,17 @@ class Analysis:
     @property
     def known_missing(self) -> tuple[Dropped, ...]:
         """Trials that measured the outcome and give the pool no number: one entry per trial outside the pool."""
-        pooled = {effect.study_id for effect in self.effects}
-        kinds = ("open_query", "not_poolable", "known_missing")
-        waiting = [entry for entry in self.dropped if entry.kind in kinds and entry.study_id not in pooled]
-        # Of several entries of a trial the one that explains most: a number in doubt, a number that is printed,
-        # what the paper says in words.
-        best: dict[str, Dropped] = {}
-        for entry in sorted(waiting, key=lambda entry: (kinds.index(entry.kind), entry.reported == "")):
-            best.setdefault(entry.study_id, entry)
-        return tuple(best[study] for study in dict.fromkeys(entry.study_id for entry in waiting))
+        return known_missing(self.effects, self.dropped)
+
+
+def known_missing(effects: Sequence[Effect], dropped: Sequence[Dropped]) -> tuple[Dropped, ...]:
+    """Return one entry per study that measured the outcome and has no number in the pool."""
+    pooled = {effect.study_id for effect in effects}
+    kinds = ("open_query", "not_poolable", "known_missing")
+    waiting = [entry for entry in dropped if entry.kind in kinds and entry.study_id not in pooled]
+    # Of several entries of a trial the one that explains most: a number in doubt, a number that is printed,
+    # what the paper says in words.
+    best: dict[str, Dropped] = {}
+    for entry in sorted(waiting, key=lambda entry: (kinds.index(entry.kind), entry.reported == "")):
+        best.setdefault(entry.study_id, entry)
+    return tuple(best[study] for study in dict.fromkeys(entry.study_id for entry in waiting))

@@ -27,6 +27,7 @@ from k2meta.analysis import (
     Conversion,
     Influence,
     LeftOut,
+    MissingResults,
     ModelChecks,
     Moderation,
     SmallStudyTest,
@@ -35,7 +36,20 @@ from k2meta.analysis import (
 from k2meta.config import Config, Model, Spec, parse, problems
 from k2meta.models.fit import Fit
 from k2meta.trace import Number
-from k2meta.types import CheckNote, Dropped, Effect, Outcome, Problem, ProjectError, Query, Record, Table, Variant
+from k2meta.types import (
+    NO_JUDGEMENTS,
+    CheckNote,
+    Dropped,
+    Effect,
+    Judgements,
+    Outcome,
+    Problem,
+    ProjectError,
+    Query,
+    Record,
+    Table,
+    Variant,
+)
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -62,6 +76,7 @@ class Records(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     notes: tuple[CheckNote, ...] = ()
     claims: tuple[dict[str, str], ...] = ()
+    judgements: Judgements = NO_JUDGEMENTS
 
 
 # ---------------------------------------------------------------- text, JSON, YAML
@@ -363,7 +378,8 @@ def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
     found: list[Problem] = []
     dictionary: Any = {}
     optional = ("cohorts", "queries", "claims", "extractions_second", "retractions")
-    for name in ("trials", "extractions", "outcomes", *optional):
+    judged = ("risk_of_bias", "certainty", "prisma_flow", "prisma_checklist")
+    for name in ("trials", "extractions", "outcomes", *optional, *judged):
         path = folder / "data" / f"{name}.csv"
         if name in ("trials", "extractions", "outcomes") or path.exists():
             try:
@@ -655,6 +671,26 @@ def write_moderation(path: Path, rows: Sequence[Moderation]) -> None:
     write_json(path, rows)
 
 
+def read_missing_results(path: Path) -> MissingResults:
+    """Return what the known missing results of one analysis could do to its pool."""
+    return _decode(path, MissingResults)
+
+
+def write_missing_results(path: Path, found: MissingResults) -> None:
+    """Write what the known missing results of one analysis could do to its pool."""
+    write_json(path, found)
+
+
+def read_judgements(path: Path) -> Judgements:
+    """Return what people judged about the review."""
+    return _decode(path, Judgements)
+
+
+def write_judgements(path: Path, judgements: Judgements) -> None:
+    """Write what people judged about the review."""
+    write_json(path, judgements)
+
+
 def write_draws(path: Path, draws: Mapping[str, NDArray[Any]]) -> None:
     """Write posterior draws as HDF5: one dataset per parameter (chain, draw, ...), no attributes, no timers."""
     import h5py
@@ -742,6 +778,10 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         conversions=read_conversions(checks / "conversions.json") if "conversions" in has else (),
         moderation=read_moderation(checks / "meta_regression.json") if "meta_regression" in has else (),
         model_checks=read_model_checks(_fit_path(results, spec, sampled, ".checks.json")) if sampled else None,
+        missing_results=read_missing_results(checks / "missing_results.json")
+        if "missing_results" in has
+        else None,
+        judgements=read_judgements(results / "judgements.json"),
     )
 
 

@@ -236,3 +236,124 @@ class Dropped:
     source_tier: str
     source_locator: str
     source_url: str
+
+
+BIAS_WORDS = ("low", "some concerns", "high", "no information")
+"""Judgements of a domain of risk of bias; ``""`` stands for not assessed."""
+
+CERTAINTY_WORDS = ("high", "moderate", "low", "very_low")
+"""Ratings of the certainty of evidence, highest first."""
+
+CERTAINTY_DOMAINS = ("risk_of_bias", "inconsistency", "indirectness", "imprecision", "publication_bias")
+"""What GRADE may lower a rating for: columns of data/certainty.csv, with the reason in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class BiasJudgement:
+    """What somebody judged about one trial, or one outcome of it; ``domains`` are five, ``""`` not assessed."""
+
+    study_id: str
+    outcome: str
+    tool: str
+    domains: tuple[str, ...]
+    overall: str
+    by: str
+    source_locator: str
+    source_url: str
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertaintyRating:
+    """How certain somebody rated the evidence of one analysis; ``reasons`` by domain, empty ones left out."""
+
+    analysis: str
+    certainty: str
+    reasons: Mapping[str, str]
+    by: str
+    date: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCount:
+    """One box of a PRISMA flow diagram: its name, its text, its number and what the number is made of.
+
+    ``n`` is ``None`` where the box is empty; ``parts`` are reasons or sources with their numbers.
+    """
+
+    box: str
+    text: str
+    n: int | None
+    parts: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistEntry:
+    """What somebody filled in for one item of the reporting checklist."""
+
+    item: str
+    location: str
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What people judged or counted about a review; every part is empty where its file is not there."""
+
+    bias: tuple[BiasJudgement, ...] = ()
+    certainty: tuple[CertaintyRating, ...] = ()
+    flow: tuple[FlowCount, ...] = ()
+    checklist: tuple[ChecklistEntry, ...] = ()
+
+
+NO_JUDGEMENTS = Judgements()
+"""What a review without any file of judgements holds."""
+
+
+PRISMA_ITEMS: dict[str, str] = {
+    "1": "Title",
+    "2": "Abstract",
+    "3": "Why the review was done",
+    "4": "Questions of the review",
+    "5": "Which studies are eligible",
+    "6": "Where was searched, and when",
+    "7": "Search strategies in full",
+    "8": "How studies were selected",
+    "9": "How data were collected",
+    "10a": "Outcomes sought",
+    "10b": "Other variables sought",
+    "11": "How risk of bias was assessed",
+    "12": "Effect measures",
+    "13a": "Which studies enter which synthesis",
+    "13b": "Conversions and missing statistics",
+    "13c": "How results are tabulated and drawn",
+    "13d": "Models of synthesis",
+    "13e": "How heterogeneity is explored",
+    "13f": "Sensitivity analyses planned",
+    "14": "How missing results are assessed",
+    "15": "How certainty is assessed",
+    "16a": "Flow of records and studies",
+    "16b": "Near misses, and why excluded",
+    "17": "Characteristics of studies",
+    "18": "Risk of bias of each study",
+    "19": "Results of each study",
+    "20a": "Studies and bias behind each synthesis",
+    "20b": "Results of each synthesis",
+    "20c": "Heterogeneity found",
+    "20d": "Sensitivity analyses found",
+    "21": "Missing results found",
+    "22": "Certainty for each outcome",
+    "23a": "Results among other evidence",
+    "23b": "Limits of the evidence",
+    "23c": "Limits of the review",
+    "23d": "What follows for practice and research",
+    "24a": "Registration",
+    "24b": "Protocol",
+    "24c": "Changes to the protocol",
+    "25": "Funding and support",
+    "26": "Competing interests",
+    "27": "Data, code and materials",
+}
+"""Items of the PRISMA 2020 checklist (doi:10.1136/bmj.n71) by number, with short names of our own."""

@@ -38,7 +38,8 @@ def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
     tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
     estimates = {"pooled_results", "effects", "left_out", "leave_one_out", "influence", "small_study"}
     checks = {"prior_strip", "model_averaging", "conversions", "meta_regression"}
-    assert set(tables) == {*estimates, *checks, "data_queries"}
+    human = {"summary_of_findings", "risk_of_bias", "missing_results", "missing_bounds", "prisma_checklist"}
+    assert set(tables) == {*estimates, *checks, *human, "data_queries"}
     for table in tables.values():
         assert all(len(values) == len(table.header) for values in table.values)
         assert all(len(cells) == len(table.visible) for cells in table.shown)

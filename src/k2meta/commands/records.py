@@ -11,7 +11,8 @@ from k2meta import io
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Folder, Out
 from k2meta.commands.pools import pools, weighed
 from k2meta.config import Config
-from k2meta.records import build_records, question_pools
+from k2meta.records import against_pools, build_records, question_pools
+from k2meta.types import NO_JUDGEMENTS, ProjectError
 
 
 def collect(folder: Path, settings: Config | None) -> io.Records:
@@ -22,11 +23,24 @@ def collect(folder: Path, settings: Config | None) -> io.Records:
         outcomes = {outcome.id: outcome for outcome in found.outcomes}
         pools_of = partial(pools, outcomes=outcomes, settings=settings)
         found = question_pools(found, pools_of, partial(weighed, settings=settings))
+        if found.judgements != NO_JUDGEMENTS:
+            sizes = {
+                pool.analysis: len({m.effect.study_id for m in pool.members}) for pool in pools_of(found.records)
+            }
+            if wrong := against_pools(found.judgements, sizes):
+                raise ProjectError(wrong)
     read = [tables[name] for name in ("trials", "extractions", "cohorts") if name in tables]
     columns = {column for table in read for column in table.columns}
     claims = tuple(dict(row) for row in tables["claims"].rows) if "claims" in tables else ()
     return io.Records(
-        found.outcomes, found.trials, found.records, found.queries, tuple(sorted(columns)), found.notes, claims
+        found.outcomes,
+        found.trials,
+        found.records,
+        found.queries,
+        tuple(sorted(columns)),
+        found.notes,
+        claims,
+        found.judgements,
     )
 
 
@@ -34,5 +48,6 @@ def records(folder: Folder = Path(), config: ConfigFile = CONFIG, out: Out = RES
     """Validate the data files, join extractions to their trials, ask the data queries of rows and of pools."""
     found = collect(folder, io.read_config(config))
     io.write_records(out, found)
+    io.write_judgements(out.with_name("judgements.json"), found.judgements)
     waiting = sum(query.status == "open" and query.severity != "note" for query in found.queries)
     typer.echo(f"records: {len(found.records)} results of {len(found.trials)} trials, {waiting} open data queries")

@@ -15,8 +15,10 @@ from k2meta.analysis import (
     Conversion,
     Influence,
     LeftOut,
+    MissingResults,
     SmallStudyTest,
     UnderPrior,
+    known_missing,
 )
 from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import moderation
@@ -25,7 +27,7 @@ from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, u
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
-from k2meta.types import Effect, Variant
+from k2meta.types import Dropped, Effect, Variant
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
@@ -54,6 +56,9 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_conversions(folder / "conversions.json", _conversions(other, len(rows), spec, settings))
         if "meta_regression" in settings.sensitivity:
             io.write_moderation(folder / "meta_regression.json", moderation(rows, spec, settings))
+        if "missing_results" in settings.sensitivity:
+            dropped = io.read_dropped(results / "effects" / f"{spec.id}.dropped.json")
+            io.write_missing_results(folder / "missing_results.json", _missing(rows, dropped, spec, settings))
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 
@@ -202,4 +207,25 @@ def _conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config)
             tau2=fit.tau2.value if fit else None,
         )
         for one, fit in zip(other, fits, strict=True)
+    )
+
+
+def _missing(rows: Sequence[Effect], dropped: Sequence[Dropped], spec: Spec, settings: Config) -> MissingResults:
+    """Bound what the known missing results could do to the interval that leads the answer."""
+    vi, missing = np.array([row.vi for row in rows]), len(known_missing(rows, dropped))
+    mu, tau2 = Estimate(0.0, 0.0, 0.0, 0.0, settings.level), 0.0
+    if len(rows) > 1:
+        lead, _ = settings.lead.of(len(rows))
+        fit = estimator(settings.model(lead), spec, settings.level)(np.array([row.yi for row in rows]), vi)
+        mu, tau2 = fit.mu, fit.tau2.value
+    found = SENSITIVITY["missing_results"](vi, missing, mu=mu.value, low=mu.low, high=mu.high, tau2=tau2)
+    return MissingResults(
+        found.missing,
+        found.se,
+        found.includes_from,
+        found.includes_to,
+        found.value,
+        found.low,
+        found.high,
+        found.not_run,
     )

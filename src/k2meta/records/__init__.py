@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from k2meta.records.build import RecordSet, ask_rows, build_records, question_pools
 from k2meta.records.catalogue import CHECKS, POOL_CHECKS
+from k2meta.records.judgements import against_pools
 from k2meta.records.pool import Member, Pool, PoolCheck
 from k2meta.records.view import Check, Finding, Project, View
 
@@ -18,6 +19,7 @@ __all__ = [
     "Project",
     "RecordSet",
     "View",
+    "against_pools",
     "ask_rows",
     "build_records",
     "question_pools",

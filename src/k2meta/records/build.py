@@ -10,13 +10,25 @@ from k2meta.records.catalogue import CHECKS, POOL_CHECKS
 from k2meta.records.cells import Fault, nearest
 from k2meta.records.decisions import RULE, Decision, read_decisions
 from k2meta.records.double_entry import double_entry_note
+from k2meta.records.judgements import judgement_problems, read_judgements
 from k2meta.records.notices import by_identifier, retraction_note
 from k2meta.records.pool import Pool, PoolsOf, Weigh, ask_pools
 from k2meta.records.schema import Field, Schema, parse_cell
 from k2meta.records.validate import validate
 from k2meta.records.view import Check, Finding, Project, View
 from k2meta.records.whole_numbers import is_whole
-from k2meta.types import Cell, CheckNote, Outcome, Problem, ProjectError, Query, Record, Table
+from k2meta.types import (
+    NO_JUDGEMENTS,
+    Cell,
+    CheckNote,
+    Judgements,
+    Outcome,
+    Problem,
+    ProjectError,
+    Query,
+    Record,
+    Table,
+)
 
 _Key = tuple[str, str, str, str]
 _TABLES = ("trials", "extractions", "cohorts")
@@ -37,6 +49,7 @@ class RecordSet:
     outcomes: tuple[Outcome, ...]
     notes: tuple[CheckNote, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    judgements: Judgements = NO_JUDGEMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,7 @@ def build_records(tables: Mapping[str, Table], dictionary: Mapping[str, Any]) ->
     printed = _project(tables, schemas, problems)
     decisions, wrong_lines = read_decisions(tables.get("queries"))
     problems += wrong_lines
+    problems += judgement_problems(tables)
     first = _run(printed)
     corrections, wrong_values = _corrections(first, decisions, schemas)
     problems += wrong_values
@@ -100,6 +114,7 @@ def build_records(tables: Mapping[str, Table], dictionary: Mapping[str, Any]) ->
         outcomes=tuple(_outcome(row) for row in tables["outcomes"].rows),
         notes=_notes(tables, corrected),
         decisions=tuple(decision for decision in decisions.values() if _about_a_pool(decision)),
+        judgements=read_judgements(tables),
     )
 
 

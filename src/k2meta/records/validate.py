@@ -8,6 +8,7 @@ from typing import Any
 
 from k2meta.records.cells import Fault, nearest
 from k2meta.records.double_entry import second_schema
+from k2meta.records.judgements import SCHEMAS as JUDGEMENTS
 from k2meta.records.notices import SCHEMA as RETRACTIONS
 from k2meta.records.schema import Field, ForeignKey, Schema, parse_cell, read_schemas
 from k2meta.types import Problem, Table
@@ -32,6 +33,7 @@ _REFERENCES = {
 }
 _ALWAYS = {"trials": ("study_id",), "extractions": ("extraction_id", "study_id", "outcome")}
 _ALWAYS |= {"outcomes": ("outcome", "label", "unit", "better", "surrogate"), "cohorts": _ALWAYS["extractions"]}
+_ALWAYS |= {"prisma_flow": ("data", "n")}
 _ALWAYS |= {"queries": ("query_id", "status", "column", "corrected_value", "reason", "by")}
 _NEVER_NEGATIVE = re.compile(r"(.*_)?(sd|se)(_.*)?|n_.*|total_.*|events_.*")
 
@@ -56,6 +58,7 @@ def validate(
     if schemas:
         # Files a review may add without a line in its dictionary.
         schemas.setdefault("retractions", RETRACTIONS)
+        schemas = {**JUDGEMENTS, **schemas}
         if "extractions" in schemas:
             schemas.setdefault("extractions_second", second_schema(schemas["extractions"]))
     for name, table in tables.items():

@@ -15,6 +15,7 @@ from k2meta.report import words
 from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
 from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
+from k2meta.report.standards import standards
 from k2meta.report.svg import plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
 from k2meta.tables import TableData
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, str] = {
     "answer": "The answer",
+    "findings": "Summary of findings",
     "trials": "Which trials, which results",
+    "missing": "Known missing results",
     "queries": "Data queries",
     "questions": "Question by question",
     "cohorts": "Cohorts, apart",
+    "bias": "Risk of bias",
+    "flow": "How the trials were found",
+    "prisma": "PRISMA 2020 checklist",
     "claims": "Popular claims against the evidence",
     "limits": "What this review is not",
     "methods": "Methods",
@@ -101,9 +107,15 @@ def render_html(
     jinja2.UndefinedError
         When a template asks for something that is not there.
     """
+    from markupsafe import Markup
+
     questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
     shown = [name for name in SECTIONS if name != "claims" or claims]
+    kept = standards(analyses, tables)
     page = {
+        "standards": kept,
+        "lights": Markup(plain_shapes(kept.lights)) if kept.lights else "",
+        "flow": Markup(plain_shapes(kept.flow)) if kept.flow else "",
         "review": review,
         "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
         "claims": claims_page(claims, analyses),
@@ -143,7 +155,7 @@ def _question(
     from markupsafe import Markup
 
     name = analysis.spec.id
-    # The one place where text enters the page unescaped, hence the check that it draws plain shapes only.
+    # Drawings are the only text that enters the page unescaped, hence the check that it draws plain shapes only.
     strip = Markup(plain_shapes(strips[name])) if strips.get(name) else ""
     return question(analysis, strip, figures, tables, outcomes, gates.get(name))
 

@@ -19,6 +19,7 @@ from k2meta.sensitivity.fail_safe_n import fail_safe_n
 from k2meta.sensitivity.gosh import gosh
 from k2meta.sensitivity.influence import influence
 from k2meta.sensitivity.leave_one_out import leave_one_out
+from k2meta.sensitivity.missing_results import missing_results
 from k2meta.sensitivity.moderation import moderation
 from k2meta.sensitivity.permutation_test import permutation_test
 from k2meta.sensitivity.pet_peese import pet_peese
@@ -50,6 +51,7 @@ SENSITIVITY: Mapping[str, Callable[..., Any]] = {
     "model_averaging": model_averaging,
     "conversions": conversions,
     "moderation": moderation,
+    "missing_results": missing_results,
 }
 """Checks of effects and variances. ``peters`` and ``harbord`` take the counts of 2x2 tables, and are in
 ``SMALL_STUDY_TABLES``."""

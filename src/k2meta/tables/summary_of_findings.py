@@ -1,0 +1,224 @@
+"""Summary of findings: one row per question, with what a person needs to rate its certainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from k2meta.analysis import Analysis, Line
+from k2meta.numbers import count, displayed, fixed, interval, percent, places
+from k2meta.tables.parts import (
+    derived,
+    frequentist,
+    number,
+    people,
+    show_count,
+    show_fixed,
+    show_interval,
+    show_text,
+    study_interval,
+    typeset,
+    weight_shares,
+)
+from k2meta.tables.types import Column, Row, TableData, Value
+from k2meta.types import CERTAINTY_DOMAINS, Query
+
+NOT_RATED = "not rated"
+NOT_POOLED = "not pooled"
+
+
+def summary_of_findings(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> TableData:
+    """Return one row per question in the layout of GRADE, certainty as people rated it in data/certainty.csv.
+
+    Raw estimates stand on the scale of the analysis (ratios as natural logs). The last columns are inputs for a
+    judgement of imprecision and inconsistency, never a judgement.
+    """
+    rows = tuple(_row(analysis) for analysis in analyses)
+    ratios = any(analysis.spec.measure == "LOGRATIO" for analysis in analyses)
+    return TableData(
+        columns=_COLUMNS,
+        rows=rows,
+        caption="Summary of findings",
+        notes=(_RATIOS,) if ratios else (),
+    )
+
+
+_RATIOS = "A ratio becomes an absolute difference only with a baseline risk, and the data name none."
+
+
+def _row(analysis: Analysis) -> Row:
+    spec, crowd = analysis.spec, people(analysis.effects)
+    share = weight_shares(analysis)
+    return {
+        "analysis": spec.id,
+        "outcome": spec.title,
+        "comparison": f"{spec.favours_low} against {spec.favours_high}"
+        if spec.lower_is_better
+        else f"{spec.favours_high} against {spec.favours_low}",
+        "k": analysis.k,
+        "people": derived(analysis, "people", crowd.total) if crowd.known else None,
+        "people_known_in": crowd.known,
+        "measure": spec.measure,
+        "unit": spec.unit,
+        **_effect(analysis),
+        **_rating(analysis),
+        "relevance": "; ".join(_against(analysis, line) for line in spec.lines) or "no relevance line is named",
+        **_spread(analysis),
+        "weight_from_abstracts": derived(analysis, "weight_from.abstracts", share.abstracts)
+        if analysis.k
+        else None,
+        "weight_on_assumptions": derived(analysis, "weight_from.assumed", share.assumed) if analysis.k else None,
+        "missing": derived(analysis, "missing.studies", len(analysis.known_missing)),
+    }
+
+
+def _bar(analysis: Analysis) -> tuple[float, float, float, float] | None:
+    """Return estimate, limits and standard error that lead the answer; those of the study where there is one."""
+    lead = analysis.fits.get(analysis.lead)
+    if lead is not None:
+        return lead.mu.value, lead.mu.low, lead.mu.high, lead.mu.se
+    if analysis.k != 1:
+        return None
+    (effect,) = analysis.effects
+    return (effect.yi, *study_interval(effect), math.sqrt(effect.vi))
+
+
+def _effect(analysis: Analysis) -> dict[str, Value]:
+    bar, lead = _bar(analysis), analysis.fits.get(analysis.lead)
+    value, low, high, se = bar or (None, None, None, None)
+    excludes = None if low is None or high is None else not low <= 0 <= high
+    level = lead.mu.level if lead else (0.95 if bar else None)
+    return {
+        "estimate": value,
+        "low": low,
+        "high": high,
+        "precision": se,
+        "level": level,
+        "excludes_zero": excludes,
+    }
+
+
+def _rating(analysis: Analysis) -> dict[str, Value]:
+    found = next((r for r in analysis.judgements.certainty if r.analysis == analysis.spec.id), None)
+    reasons = {name: found.reasons.get(name, "") if found else "" for name in CERTAINTY_DOMAINS}
+    return {
+        "certainty": found.certainty.replace("_", " ") if found else NOT_RATED,
+        "certainty_by": found.by if found else "",
+        "certainty_date": found.date if found else "",
+        "certainty_source": found.source if found else "",
+        **{f"certainty_{name}": reason for name, reason in reasons.items()},
+    }
+
+
+def _against(analysis: Analysis, line: Line) -> str:
+    """Say where the interval lies against a relevance line: a fact for the person who rates imprecision."""
+    bar = _bar(analysis)
+    kind = "relevance line" if line.kind == "relevance" else "anchor"
+    if bar is None:
+        return f"{kind} {line.label}: {NOT_POOLED}"
+    _, low, high, _ = bar
+    where = "crosses"
+    if low > line.value or high < line.value:
+        beyond = high < line.value if line.value < 0 else low > line.value
+        where = "lies wholly beyond" if beyond else "lies wholly short of"
+    return f"the interval {where} the {kind} ({line.label})"
+
+
+def _spread(analysis: Analysis) -> dict[str, Value]:
+    fit, lead = frequentist(analysis), analysis.fits.get(analysis.lead)
+    ends = lead.prediction if lead is not None else None
+    return {
+        "tau": math.sqrt(fit.tau2.value) if fit else None,
+        "tau2": fit.tau2.value if fit else None,
+        "i2": fit.i2 if fit else None,
+        "prediction_low": ends.low if ends else None,
+        "prediction_high": ends.high if ends else None,
+    }
+
+
+def _participants(row: Row) -> str:
+    k, n, known = (number(row, name) for name in ("k", "people", "people_known_in"))
+    if not k:
+        return "no study"
+    studies = f"({count(k)} {'study' if k == 1 else 'studies'})"
+    if n is None:
+        return f"number not printed {studies}"
+    part = "" if known == k else f" in the {count(known or 0)} that print it"
+    return f"{count(n)}{part} {studies}"
+
+
+def _written(row: Row) -> str:
+    value, low, high, se, level = (number(row, c) for c in ("estimate", "low", "high", "precision", "level"))
+    if value is None or low is None or high is None or se is None or level is None:
+        return "no usable number"
+    measure, decimals = str(row["measure"]), places(str(row["measure"]), se)
+    reach = interval(displayed(measure, low), displayed(measure, high), decimals)
+    shown, unit = fixed(displayed(measure, value), decimals), str(row["unit"])
+    head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
+    pooled = "" if row["k"] != 1 else f"; {NOT_POOLED}"
+    return f"{head} ({percent(level)} interval {reach}{pooled})"
+
+
+def _certainty(row: Row) -> str:
+    by = ", ".join(str(row[name]) for name in ("certainty_by", "certainty_date") if row[name])
+    why = "; ".join(
+        f"{name.replace('_', ' ')}: {row[f'certainty_{name}']}"
+        for name in CERTAINTY_DOMAINS
+        if row[f"certainty_{name}"]
+    )
+    return typeset(f"{row['certainty']}{f' ({by})' if by else ''}{f'. {why}' if why else ''}")
+
+
+def _tau(row: Row) -> str:
+    tau, se = number(row, "tau"), number(row, "precision")
+    return "\N{EN DASH}" if tau is None or se is None else fixed(tau, places(str(row["measure"]), se))
+
+
+def _share(name: str) -> Column:
+    label = {"weight_from_abstracts": "Weight from abstracts", "weight_on_assumptions": "Weight on assumptions"}
+
+    def show(row: Row) -> str:
+        value = number(row, name)
+        return "\N{EN DASH}" if value is None else percent(value)
+
+    return Column(name, label[name], show, numeric=True)
+
+
+_COLUMNS = (
+    Column("analysis"),
+    Column("outcome", "Outcome", show_text("outcome")),
+    Column("comparison", "What was compared", show_text("comparison")),
+    Column("k"),
+    Column("people"),
+    Column("people_known_in"),
+    Column("participants", "Participants (studies)", _participants, filed=False),
+    Column("measure"),
+    Column("unit"),
+    Column("estimate"),
+    Column("low"),
+    Column("high"),
+    Column("level"),
+    Column("effect", "Effect", _written, filed=False),
+    Column("excludes_zero"),
+    Column("certainty", "Certainty", _certainty),
+    *(Column(f"certainty_{name}") for name in ("by", "date", "source", *CERTAINTY_DOMAINS)),
+    Column("relevance", "Interval against the relevance line", show_text("relevance")),
+    Column("tau2"),
+    Column("tau", "\N{GREEK SMALL LETTER TAU}", _tau, numeric=True),
+    Column("i2", "I\N{SUPERSCRIPT TWO}, %", show_fixed("i2", 0), numeric=True),
+    Column("prediction_low"),
+    Column("prediction_high"),
+    Column(
+        "prediction",
+        "A new study",
+        show_interval("prediction_low", "prediction_high"),
+        numeric=True,
+        filed=False,
+    ),
+    _share("weight_from_abstracts"),
+    _share("weight_on_assumptions"),
+    Column("missing", "Known missing", show_count("missing"), numeric=True),
+)
+
+INPUTS = ("relevance", "tau", "i2", "prediction", "weight_from_abstracts", "weight_on_assumptions", "missing")
+"""Columns that are inputs for a judgement of certainty."""
