@@ -119,7 +119,10 @@ def test_every_error_the_checks_find_has_a_decision_and_only_one_printed_result_
 def test_the_pools_of_the_shipped_settings_raise_no_error_and_every_question_has_a_decision() -> None:
     found = collect(ROOT, io.read_settings(ROOT / "config" / "config.yaml"))
     asked = {query.query_id: query.status for query in found.queries if query.check in POOL_CHECKS}
-    assert asked == {"C22-Shea2009-cac_agatston-1-cac_agatston": "accepted"}
+    assert asked == {
+        "C22-Shea2009-cac_agatston-1-cac_agatston": "accepted",
+        "C22-Diederichsen2022-cac_agatston-1-cac_active_arm": "accepted",
+    }
     assert [record.extraction_id for record in found.records if record.pool_errors] == []
     assert [note.said for note in found.notes if note.check == "C24"] == [
         "Retractions: not checked (there is no data/retractions.csv)."
