@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,7 +42,8 @@ class Spec:
     """One analysis as configured: outcome(s), measure, inclusion, direction, relevance.
 
     ``measure`` is ``MD`` (native unit), ``SMD`` (Hedges g) or ``LOGRATIO`` (pooled on the log scale and
-    shown as a ratio). ``lower_is_better`` says what a negative value means after harmonising.
+    shown as a ratio). ``lower_is_better`` says what a negative value means after harmonising. ``subgroups`` is a
+    column of the trial or the extraction by which the studies are grouped, empty for none.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Spec:
     patient_sd: PatientSD | None
     headline: bool
     scale_note: str
+    subgroups: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Config:
     sensitivity: tuple[str, ...]
     figures: tuple[str, ...]
     analyses: tuple[Spec, ...]
+    figure_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def model(self, name: str) -> Model:
         """Return a model by its id."""
@@ -218,6 +221,7 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                     item["id"],
                 )
             seen.add(item["id"])
+    yield from _figure_checks(settings, file, lines)
     models = {model["id"]: model["estimator"] for model in settings["models"]}
     for key in ("model", "small_k_model"):
         if settings["lead"][key] not in models:
@@ -253,11 +257,43 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                 )
 
 
+DRAWS: Mapping[str, str] = {
+    "baujat": "baujat",
+    "cumulative": "cumulative",
+    "drapery": "confidence_curve",
+    "gosh": "gosh",
+    "leave_one_out": "leave_one_out",
+    "specification_curve": "multiverse",
+}
+"""Figure -> the check whose results it draws."""
+
+
+def _figure_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    checks = {item["id"] for item in settings["sensitivity"]}
+    for i, item in enumerate(settings["figures"]):
+        for key in sorted(item.keys() - {"id"}):
+            if item["id"] != "forest":
+                place: Path = ("figures", i, key)
+                what = f"{key!r} is an option of the forest plot, not of {item['id']}"
+                yield Problem(file, what, "remove it", _row(place, lines), _place(place))
+        needed = DRAWS.get(item["id"])
+        if needed is not None and needed not in checks:
+            place = ("figures", i, "id")
+            what = f"the figure {item['id']!r} draws the results of the check {needed!r}, which is not run"
+            fix = f"add {{id: {needed}}} under sensitivity, or remove the figure"
+            yield Problem(file, what, fix, _row(place, lines), _place(place), item["id"])
+
+
 def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:
     """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
     found = []
     for i, spec in enumerate(config.analyses):
-        for names, known, key in ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where")):
+        grouped = (spec.subgroups,) if spec.subgroups else ()
+        for names, known, key in (
+            (spec.outcomes, outcomes, "outcomes"),
+            (spec.where, columns, "where"),
+            (grouped, columns, "subgroups"),
+        ):
             for name in names:
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
@@ -293,6 +329,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
         sensitivity=tuple(item["id"] for item in settings["sensitivity"]),
         figures=tuple(item["id"] for item in settings["figures"]),
         analyses=tuple(_spec(item) for item in settings["analyses"]),
+        figure_options={item["id"]: _without(item, "id") for item in settings["figures"]},
     )
 
 
@@ -331,4 +368,5 @@ def _spec(item: Mapping[str, Any]) -> Spec:
         patient_sd=PatientSD(**item["patient_sd"]) if "patient_sd" in item else None,
         headline=item["headline"],
         scale_note=item.get("scale_note", ""),
+        subgroups=item.get("subgroups", ""),
     )

@@ -333,7 +333,7 @@ def test_a_compact_drawing_keeps_its_shapes_and_its_references() -> None:
         '  <use xlink:href="#glyph-48"/></g><clipPath id="box"/></svg>'
     )
     assert compact(svg) == (
-        '<svg><defs><path id="i0" d="M 1.23 0 L 2 -3.5"/></defs>'
+        '<svg><defs><path id="i0" d="m1.23 0l0.77-3.5"/></defs>'
         '<g transform="translate(66.64)" clip-path="url(#i2)">'
         '<use href="#i0"/></g><clipPath id="i2"/></svg>'
     )

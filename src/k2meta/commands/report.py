@@ -12,7 +12,7 @@ from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
-from k2meta.figures import strip
+from k2meta.figures import caption, not_drawn, strip
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
 
@@ -46,6 +46,10 @@ def report(
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+        not_drawn={
+            analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
+            for analysis in analyses
+        },
     )
     io.write_text(out, page)
     typer.echo(f"report: {out}")
@@ -94,6 +98,7 @@ def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dic
                     alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),
+                    caption=caption(name, analysis),
                 )
     return assets
 

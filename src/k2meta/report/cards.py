@@ -33,6 +33,19 @@ from k2meta.types import Cell, Dropped, Effect, Query
 READABLE = 100
 """A figure of more rows than this is a curve: its points are in its file, not on the page."""
 
+FURTHER_NAMES: Mapping[str, str] = {
+    "specification_curve": "Every reasonable analysis at once",
+    "funnel": "Funnel plot",
+    "drapery": "Drapery plot",
+    "cumulative": "Cumulative analysis",
+    "leave_one_out": "Leave-one-out",
+    "baujat": "Baujat plot",
+    "gosh": "All subsets (GOSH)",
+}
+"""Figure -> its heading, in the order of the page."""
+
+NOTHING: Mapping[str, str] = {}
+
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 
 ASSOCIATION = "Observational: association, not effect"
@@ -128,6 +141,8 @@ class Question:
     missing: tuple[Absent, ...]
     left_out: str
     comparisons: tuple[tuple[str, ...], ...]
+    further: tuple[tuple[str, Picture], ...]
+    not_drawn: tuple[tuple[str, str], ...]
     derivations: TableData
     models: TableData
     dropped: TableData
@@ -322,8 +337,12 @@ def question(
     tables: Mapping[str, TableData],
     outcomes: Mapping[str, str],
     failures: tuple[str, ...] | None,
+    not_drawn: Mapping[str, str] = NOTHING,
 ) -> Question:
-    """Gather everything about one question; ``failures`` are the sentences of the sampler's gate."""
+    """Gather everything about one question.
+
+    ``failures`` are the sentences of the sampler's gate; ``not_drawn`` says why a figure is missing, by its id.
+    """
     name = analysis.spec.id
     fits = tuple(fit for model in (analysis.lead, analysis.beside) if (fit := analysis.fits.get(model)))
     return Question(
@@ -353,6 +372,8 @@ def question(
         missing=tuple(_absent(dropped) for dropped in missing(analysis)),
         left_out=words.left_out_sentence(analysis),
         comparisons=tuple(_comparison(row) for row in analysis.comparisons),
+        further=_further(name, figures),
+        not_drawn=tuple((FURTHER_NAMES[one], words.first_up(why)) for one, why in not_drawn.items()),
         derivations=tables["effects"].where("analysis", name).hiding("analysis"),
         models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
         dropped=tables["left_out"].where("analysis", name).hiding("analysis"),
@@ -360,6 +381,12 @@ def question(
         influence=tables["influence"].where("analysis", name).hiding("analysis"),
         small_study=tables["small_study"].where("analysis", name).hiding("analysis"),
     )
+
+
+def _further(name: str, figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[str, Picture], ...]:
+    """Return the figures beside forest plot and posterior, each with its name."""
+    drawn = ((label, _picture(figures.get((name, one)), "")) for one, label in FURTHER_NAMES.items())
+    return tuple((label, picture) for label, picture in drawn if picture is not None)
 
 
 def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:

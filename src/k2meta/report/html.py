@@ -50,13 +50,14 @@ def render_html(
     strips: Mapping[str, str] | None = None,
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
+    not_drawn: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Render the whole report.
 
     Parameters
     ----------
     figures : mapping
-        By (analysis id, figure id); figure ids used are ``forest`` and ``prior_posterior``.
+        By (analysis id, figure id); used are ``forest``, ``prior_posterior`` and those of ``FURTHER_NAMES``.
     tables : mapping
         What ``k2meta.tables.build_tables`` returns.
     provenance : mapping
@@ -70,6 +71,8 @@ def render_html(
         Analysis id to the failures of the sampler's diagnostics gate, empty where it passed.
     outcomes : mapping, optional
         Outcome id to the label people read.
+    not_drawn : mapping, optional
+        Analysis id to the reasons why figures are not drawn, by the id of the figure.
 
     Returns
     -------
@@ -83,7 +86,11 @@ def render_html(
     jinja2.UndefinedError
         When a template asks for something that is not there.
     """
-    questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
+    reasons = not_drawn or {}
+    questions = tuple(
+        _question(a, figures, tables, strips or {}, gates or {}, outcomes or {}, reasons.get(a.spec.id, {}))
+        for a in analyses
+    )
     page = {
         "review": review,
         "sections": {name: (i, label) for i, (name, label) in enumerate(SECTIONS.items(), start=1)},
@@ -115,13 +122,14 @@ def _question(
     strips: Mapping[str, str],
     gates: Mapping[str, tuple[str, ...]],
     outcomes: Mapping[str, str],
+    not_drawn: Mapping[str, str],
 ) -> Question:
     from markupsafe import Markup
 
     name = analysis.spec.id
     # The one place where text enters the page unescaped, hence the check that it draws plain shapes only.
     strip = Markup(plain_shapes(strips[name])) if strips.get(name) else ""
-    return question(analysis, strip, figures, tables, outcomes, gates.get(name))
+    return question(analysis, strip, figures, tables, outcomes, gates.get(name), not_drawn)
 
 
 def _environment() -> Environment:

@@ -10,12 +10,14 @@ from typing import Any
 
 from k2meta.sensitivity.baujat import baujat
 from k2meta.sensitivity.begg import begg
+from k2meta.sensitivity.confidence_curve import confidence_curve
 from k2meta.sensitivity.cumulative import cumulative
 from k2meta.sensitivity.excess_significance import excess_significance
 from k2meta.sensitivity.fail_safe_n import fail_safe_n
 from k2meta.sensitivity.gosh import gosh
 from k2meta.sensitivity.influence import influence
 from k2meta.sensitivity.leave_one_out import leave_one_out
+from k2meta.sensitivity.multiverse import multiverse
 from k2meta.sensitivity.permutation_test import permutation_test
 from k2meta.sensitivity.pet_peese import pet_peese
 from k2meta.sensitivity.pustejovsky_rodgers import pustejovsky_rodgers
@@ -32,6 +34,8 @@ SENSITIVITY: Mapping[str, Callable[..., Any]] = {
     "baujat": baujat,
     "cumulative": cumulative,
     "gosh": gosh,
+    "multiverse": multiverse,
+    "confidence_curve": confidence_curve,
     "permutation_test": permutation_test,
     "regression_test": regression_test,
     "egger": egger,
