@@ -103,7 +103,7 @@ def dropped() -> tuple[Dropped, ...]:
     )
 
 
-def refits(rows: tuple[Effect, ...], fits: dict[str, Fit]) -> Refits:
+def refits(rows: tuple[Effect, ...]) -> Refits:
     """Return every refit that a figure draws, by the same functions as the pipeline."""
     yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
     k = len(rows)
@@ -171,7 +171,9 @@ def subset_map(rows: tuple[Effect, ...]) -> SubsetMap:
     )
 
 
-def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str = "sample") -> Analysis:
+def analysis(
+    k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str = "sample", refitted: bool = True
+) -> Analysis:
     """Return a whole analysis with fitted models; fewer than two effects are not pooled."""
     rows = effects(k, measure, seed)
     fits: dict[str, Fit] = {}
@@ -202,7 +204,7 @@ def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str 
         SmallStudyTest("trim and fill", None, -0.2, -0.5, 0.1, ""),
     )
     return Analysis(
-        refits=refits(rows, fits) if k >= 2 else Refits(),
+        refits=refits(rows) if k >= 2 and refitted else Refits(),
         influence=pulls,
         small_study=tests if k >= 2 else (),
         spec=spec(measure, identifier=identifier),

@@ -40,6 +40,7 @@ def _repeat_id(settings: dict[str, Any]) -> None:
     settings["analyses"][1]["id"] = settings["analyses"][0]["id"]
 
 
+FIGURES = len(io.read_yaml(CONFIG)[0]["figures"])
 MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (_misspell, "analyses[0].mesure", "unknown key 'mesure'. Fix: write measure"),
     (_misspell, "analyses[0]", "the key 'measure' is missing"),
@@ -51,6 +52,19 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (lambda s: s["lead"].update(model="remle"), "lead.model", "'remle' is not among the models"),
     (lambda s: s.update(level=95), "level", "95"),
     (lambda s: s.update(colour="red"), "colour", "unknown key 'colour'"),
+    (
+        lambda s: s["figures"][0].update(preset="lancet"),
+        "figures[0].preset",
+        "'lancet': not one of cochrane, jama",
+    ),
+    (lambda s: s["figures"][0].update(columns=["people"]), "figures[0].columns", "the plot is one of them"),
+    (lambda s: s["figures"][0].update(colour="red"), "figures[0].colour", "unknown key 'colour'"),
+    (lambda s: s["figures"][1].update(preset="jama"), "figures[1].preset", "an option of the forest plot, not of"),
+    (
+        lambda s: s["figures"].append({"id": "gosh"}),
+        f"figures[{FIGURES}].id",
+        "the check 'gosh', which is not run",
+    ),
     (lambda s: s["analyses"][0].update(where={"vitamer": "MK-7"}), "analyses[0].where.vitamer", "type array"),
 ]
 
@@ -64,6 +78,14 @@ def test_a_mistake_is_named_with_its_place_and_its_fix(
     assert any(problem.column == place and message in str(problem) for problem in found), "\n".join(
         map(str, found)
     )
+
+
+def test_a_column_of_subgroups_that_the_data_do_not_have_is_named(settings: dict[str, Any]) -> None:
+    settings["analyses"][0]["subgroups"] = "vitamr"
+    outcomes = [name for item in settings["analyses"] for name in item["outcomes"]]
+    columns = ["vitamer", *(name for item in settings["analyses"] for name in item["where"])]
+    (found,) = against_data(parse(settings), outcomes, columns)
+    assert (found.column, found.fix) == ("analyses[0].subgroups (cac_agatston)", "write vitamer")
 
 
 def test_every_mistake_is_reported_at_once(settings: dict[str, Any]) -> None:

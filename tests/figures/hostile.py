@@ -34,12 +34,12 @@ LABELS = (
 )
 
 
-def analysis(seed: int) -> Analysis:
+def analysis(seed: int, *, refitted: bool = True) -> Analysis:
     """Return one random analysis: k from 0 to 80, any measure, hostile labels, some giant or tiny numbers."""
     rng = np.random.default_rng(seed)
     k = int(rng.choice([0, 1, 2, 3, 5, 9, 16, 30, 80], p=[0.1, 0.1, 0.15, 0.15, 0.2, 0.1, 0.1, 0.05, 0.05]))
     measure = str(rng.choice(["MD", "SMD", "LOGRATIO"]))
-    base = samples.analysis(k, measure, seed)
+    base = samples.analysis(k, measure, seed, refitted=refitted)
     effects = tuple(
         dataclasses.replace(
             _wild(rng, effect),

@@ -12,7 +12,8 @@ from k2meta.figures.style import rc
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
 
-MINIMUM_K = 2
+MINIMUM_K = 3
+"""With two studies the only step is from one of them to the pool, which the forest plot shows."""
 
 
 def not_drawn(analysis: Analysis) -> str:

@@ -49,7 +49,7 @@ _NARROW = (
     Room(104, 96, detail=False),
     Room(84, 84, detail=False, gap=8.0),
     Room(70, 70, detail=False, gap=6.0),
-    Room(46, 46, detail=False, arms=False, gap=6.0),
+    Room(40, 40, detail=False, arms=False, gap=5.0),
 )
 
 
@@ -200,7 +200,7 @@ def bracketed(cells: tuple[str, str, str], preset: Preset) -> tuple[str, str, st
 def _label_room(rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> float:
     marked = (width(row.label, BODY) + width(row.marks, SMALL) + 3 for row in rows if row.kind == "study")
     pooled = (width(row.label, BODY, "bold") for row in rows if row.kind != "study")
-    return max([*marked, *pooled, *(width(entry.label, SMALL) for entry in absent), 46.0])
+    return max([*marked, *pooled, *(width(entry.label, SMALL) for entry in absent), 40.0])
 
 
 def _arm_widths(analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> tuple[float, ...]:

@@ -23,7 +23,8 @@ from k2meta.numbers import p_value
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
 
-MINIMUM_K = 2
+MINIMUM_K = 3
+"""Two points have no shape."""
 TALL = 200.0
 CONTOURS: tuple[tuple[float, str, str], ...] = (
     (0.01, "#D9DFE6", "0.01 ≤ p < 0.05"),
@@ -75,8 +76,7 @@ def draw(analysis: Analysis) -> Figure:
         spots, beyond = _studies(sheet, analysis, errors, x, y)
         bounds = (x.left + 2, WIDTH - MARGIN, top - 4, top + TALL - 2)
         lines = [x.x(0.0)] if fit is None else [x.x(0.0), x.x(fit.mu.value)]
-        taken = [(at - 2, at + 2, y.left, y.right) for at in lines]
-        left_out = panel.label_spots(sheet, spots, bounds, taken)
+        left_out = panel.label_spots(sheet, spots, bounds, [(at - 2, at + 2, y.left, y.right) for at in lines])
         base = draw_axis(sheet, x, spec.measure, y.right + panel.APART) + 1.6 * SMALL
         base = draw_directions(sheet, x, spec, base, MARGIN, WIDTH - MARGIN) + 4
         figure = sheet.finish(panel.paragraph(sheet, _notes(analysis, left_out, beyond), base) + MARGIN)

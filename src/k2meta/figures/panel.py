@@ -72,18 +72,21 @@ def y_axis(sheet: Sheet, scale: Scale, x: float, name: str, measure: str = "MD")
     sheet.text(MARGIN, top - 8, elided(name, SMALL, WIDTH - 2 * MARGIN), size=SMALL, colour=MUTED, gid="y-name")
 
 
-def label_spots(sheet: Sheet, spots: Sequence[Spot], bounds: Box, taken: Iterable[Box] = ()) -> int:
+def label_spots(sheet: Sheet, spots: Sequence[Spot], bounds: Box, lines: Iterable[Box] = ()) -> int:
     """Write the label of each spot beside it where there is room, in the given order; return how many found none.
 
-    A label never touches a spot, another label or what is in ``taken``, and never leaves ``bounds``.
+    A label never touches a spot or another label, and never leaves ``bounds``; where it can it keeps clear of
+    ``lines`` too.
     """
-    boxes = [*taken, *((s.x - s.radius, s.x + s.radius, s.y - s.radius, s.y + s.radius) for s in spots)]
+    boxes = [(s.x - s.radius, s.x + s.radius, s.y - s.radius, s.y + s.radius) for s in spots]
+    crossed = tuple(lines)
     left_out = 0
     for i, spot in enumerate(spots):
         label = elided(legible(spot.label), SMALL, 150.0)
         if not label:
             continue
-        found = next((box for box in _places(spot, label) if _free(box, boxes, bounds)), None)
+        free = [box for box in _places(spot, label) if _free(box, boxes, bounds)]
+        found = next((box for box in free if _free(box, crossed, bounds)), free[0] if free else None)
         if found is None:
             left_out += 1
             continue

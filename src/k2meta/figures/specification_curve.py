@@ -54,8 +54,8 @@ def caption(analysis: Analysis) -> str:
     head = [i for i, one in enumerate(found) if one.headline]
     place = f" The headline is number {head[0] + 1} in this order." if head else ""
     return (
-        f"{len(found)} reasonable analyses give estimates from {ends}{words.unit(spec)}; {below} intervals lie "
-        f"wholly below {words.null(spec)}, {above} wholly above, {len(found) - below - above} include it.{place}"
+        f"{len(found)} reasonable analyses give estimates from {ends}{words.unit(spec)}. Intervals wholly below "
+        f"{words.null(spec)}: {below}; wholly above: {above}; including it: {len(found) - below - above}.{place}"
     )
 
 

@@ -373,7 +373,7 @@ def question(
         left_out=words.left_out_sentence(analysis),
         comparisons=tuple(_comparison(row) for row in analysis.comparisons),
         further=_further(name, figures),
-        not_drawn=tuple((FURTHER_NAMES[one], words.first_up(why)) for one, why in not_drawn.items()),
+        not_drawn=tuple((FURTHER_NAMES[one], why) for one, why in not_drawn.items()),
         derivations=tables["effects"].where("analysis", name).hiding("analysis"),
         models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
         dropped=tables["left_out"].where("analysis", name).hiding("analysis"),

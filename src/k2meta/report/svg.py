@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from string import ascii_letters
 from xml.etree import ElementTree
 
 _SHAPES = frozenset({"svg", "title", "desc", "g", "line", "rect", "path", "circle", "polygon", "polyline", "text"})
@@ -127,6 +128,16 @@ def _rounded(text: str) -> str:
 def _short_ids(text: str) -> str:
     used = re.findall(r'(?<=\sid=")[^"]*', text)
     referenced = set(re.findall(r'(?:href="#|url\(#)([^")]*)', text))
-    short = {name: f"i{n}" for n, name in enumerate(dict.fromkeys(used)) if name in referenced}
+    short = {name: _letters(n) for n, name in enumerate(dict.fromkeys(used)) if name in referenced}
     text = re.sub(r'\sid="([^"]*)"', lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", text)
     return re.sub(r'(href="#|url\(#)([^")]*)', lambda m: m[1] + short.get(m[2], m[2]), text)
+
+
+def _letters(number: int) -> str:
+    """Count in letters: a, b, … Z, aa, ab …"""
+    name = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, len(ascii_letters))
+        name = ascii_letters[rest] + name
+    return name
