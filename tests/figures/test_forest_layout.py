@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from io import BytesIO
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure as Canvas
@@ -11,6 +13,7 @@ from matplotlib.figure import Figure as Canvas
 import k2meta as km
 from k2meta.analysis import Analysis
 from k2meta.figures import PRESETS, forest
+from k2meta.figures.style import rc
 from k2meta.refits import Group, Grouped
 from k2meta.types import RiskOfBias
 from tests import references, samples
@@ -244,6 +247,16 @@ def test_a_figure_shows_itself_in_a_notebook_and_answers_as_a_matplotlib_figure(
     assert figure.svg() == figure.svg()
     with pytest.raises(AttributeError):
         _ = figure.no_such_thing
+
+
+def test_a_figure_saved_by_the_reader_looks_as_the_one_saved_by_the_pipeline() -> None:
+    figure = km.forest([0.1, 0.2], [0.1, 0.2], labels=["one", "two"])
+    buffers = BytesIO(), BytesIO()
+    with matplotlib.rc_context({"text.hinting": "force_autohint", "lines.linewidth": 9}):
+        figure.savefig(buffers[0], format="rgba", dpi=100)
+    with rc():
+        figure.figure.savefig(buffers[1], format="rgba", dpi=100)
+    assert buffers[0].getvalue() == buffers[1].getvalue()
 
 
 def test_the_public_room_of_figures_is_reached_from_the_package() -> None:

@@ -93,9 +93,8 @@ def draw(analysis: Analysis) -> Figure:
 def _scale(analysis: Analysis) -> Scale:
     assert analysis.refits.confidence_curve is not None
     usual = next(one for one in analysis.refits.confidence_curve.limits if one.level >= 1 - CONVENTION)
-    bars = [(usual.low, usual.high), *(words.study_bar(effect, usual.level)[1:] for effect in analysis.effects)]
     lines = [line.value for line in analysis.spec.lines]
-    low, high = limits([effect.yi for effect in analysis.effects], bars, lines)
+    low, high = limits([effect.yi for effect in analysis.effects], [(usual.low, usual.high)], lines)
     return Scale(low, high, MARGIN + 40, WIDTH - MARGIN - 6)
 
 
@@ -162,7 +161,8 @@ def _notes(analysis: Analysis) -> str:
         f"grey: each {words.study_name(analysis.spec).lower()} alone",
         "dotted: p = 0.05, the ends of the 95 % interval",
     ]
-    return f"{caption(analysis)} {'; '.join(found)[0].upper()}{'; '.join(found)[1:]}."
+    text = "; ".join(found)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _data(analysis: Analysis, curves: Sequence[Curve]) -> PlotData:

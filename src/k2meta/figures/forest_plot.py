@@ -247,7 +247,7 @@ def _row(
         sheet.text(x, last - 2, row.marks, size=SMALL, colour=FLAG, gid=f"{gid}-marks")
     if row.kind == "study" and columns.detail is not None:
         sheet.text(columns.detail, base, elided(row.detail, SMALL, DETAIL_MOST), size=SMALL, colour=MUTED)
-    elif row.detail and preset.details:
+    elif row.detail and preset.details and (row.kind != "study" or columns.label_lines > 1):
         room = columns.label if row.kind == "study" else columns.plot[0] - GAP - MARGIN
         end = _lines(
             sheet,

@@ -117,7 +117,8 @@ def _studies(sheet: Sheet, studies: list[WithWithout], x: Scale, y: float, label
 
 
 def _notes(analysis: Analysis, found: SubsetMap) -> str:
-    text = f"{caption(analysis)} Darker: more subsets, in steps of a logarithm. "
+    kind = "All" if found.exact else "A random sample of"
+    text = f"{kind} {count(found.subsets)} subsets. Darker: more of them, in steps of a logarithm. "
     text += "Bars: median and quartiles of the pooled effect over the subsets with and without a study."
     if len(found.studies) > MOST_STUDIES:
         text += f" The {MOST_STUDIES} studies that move it most are drawn."

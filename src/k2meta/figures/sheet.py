@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from k2meta.figures.style import BODY, INK
+from k2meta.figures.style import BODY, INK, rc
 from k2meta.figures.text import Weight, extent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 Align = Literal["left", "right", "center"]
+
+
+@cache
+def _canvas_type() -> type[Canvas]:
+    from matplotlib.figure import Figure
+
+    class Drawn(Figure):
+        """A figure that is drawn under the settings of the house, whoever shows or saves it.
+
+        Text was measured unhinted; hinted, as matplotlib draws it by default, it would run into its neighbours.
+        """
+
+        def draw(self, renderer: Any) -> None:
+            with rc():
+                super().draw(renderer)
+
+    return Drawn
 
 
 class Sheet:
@@ -23,10 +41,9 @@ class Sheet:
 
     def __init__(self, width: float) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
         self.width = width
-        self.figure = Figure(figsize=(width / 72, 1))
+        self.figure = _canvas_type()(figsize=(width / 72, 1))
         FigureCanvasAgg(self.figure)
         self._axes = self.figure.add_axes((0, 0, 1, 1))
         self._axes.set_axis_off()

@@ -84,8 +84,7 @@ def draw(analysis: Analysis) -> Figure:
         head = next((x for x, one in zip(xs, found, strict=True) if one.headline), None)
         for block in blocks:
             base = _block(sheet, block, xs, left, base, head, step)
-        base = panel.paragraph(sheet, caption(analysis), base + 2, colour=INK)
-        figure = sheet.finish(panel.paragraph(sheet, _notes(analysis), base) + MARGIN)
+        figure = sheet.finish(panel.paragraph(sheet, _notes(analysis), base + 2) + MARGIN)
     return Figure(
         figure, f"Specification curve. {words.summary(analysis)} {caption(analysis)}", _data(analysis, found)
     )
