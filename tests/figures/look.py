@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -19,13 +18,13 @@ DPI = 200
 
 
 def texts(figure: Figure) -> list[tuple[Text, Bbox]]:
-    """Return every text that is drawn with its bounding box in pixels; measured once, a figure does not change."""
-    if figure not in _MEASURED:
-        _MEASURED[figure] = _measure(figure)
-    return _MEASURED[figure]
+    """Return every text that is drawn with its bounding box in pixels; the last figure is not measured twice."""
+    if not _LAST or _LAST[0][0] is not figure:
+        _LAST[:] = [(figure, _measure(figure))]
+    return _LAST[0][1]
 
 
-_MEASURED: WeakKeyDictionary[Figure, list[tuple[Text, Bbox]]] = WeakKeyDictionary()
+_LAST: list[tuple[Figure, list[tuple[Text, Bbox]]]] = []
 
 
 def _measure(figure: Figure) -> list[tuple[Text, Bbox]]:
