@@ -98,6 +98,7 @@ rule sensitivity:
             model=models(mcmc=False),
         ),
         config="results/config.json",
+        records="results/records.json",
     output:
         expand(
             "results/sensitivity/{analysis}/{check}.json",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
-from k2meta.types import Dropped, Effect, Query
+from k2meta.refits import NOTHING, Refits
+from k2meta.types import Dropped, Effect, Query, RiskOfBias
 
 __all__ = [
     "Analysis",
@@ -220,6 +221,7 @@ class Analysis:
     ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be
     pooled. ``lead`` names the fit whose interval leads the answer, ``beside`` the one printed next to it.
     ``model_checks`` are those of the sampled fit.
+    ``risk_of_bias`` holds the judgements that people made of its studies, if any.
     """
 
     spec: Spec
@@ -232,6 +234,8 @@ class Analysis:
     leave_one_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
     influence: tuple[Influence, ...] = ()
+    refits: Refits = NOTHING
+    risk_of_bias: tuple[RiskOfBias, ...] = ()
     small_study: tuple[SmallStudyTest, ...] = ()
     prior_strip: tuple[UnderPrior, ...] = ()
     averaged: Averaged | None = None

@@ -236,3 +236,26 @@ class Dropped:
     source_tier: str
     source_locator: str
     source_url: str
+
+
+Judgement = Literal["low", "some concerns", "high", "no information"]
+"""What people judge a domain of risk of bias to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiskOfBias:
+    """Risk of bias of one trial as people judged it; nothing here is ever computed.
+
+    ``domains`` holds one judgement per domain in the order of the tool, ``None`` where it was not assessed.
+    ``outcome`` is the id of the outcome judged, empty where the judgement holds for every result of the trial.
+    """
+
+    study_id: str
+    outcome: str
+    tool: str
+    domains: tuple[Judgement | None, ...]
+    overall: Judgement | None
+    by: str
+    source_locator: str
+    source_url: str
+    notes: str

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from k2meta.analysis import Analysis, Comparison
@@ -356,10 +357,28 @@ def test_a_compact_drawing_keeps_its_shapes_and_its_references() -> None:
         ' </g><clipPath id="box"/></svg>'
     )
     assert compact(svg) == (
-        '<svg><defs><path id="i0" d="M1.23 0L2 -3.5"/></defs>'
-        '<g transform="translate(66.64)" clip-path="url(#i2)">'
-        '<use href="#i0"/><use href="#i0" x="63.62"/></g><clipPath id="i2"/></svg>'
+        '<svg><defs><path id="a" d="m1.23 0l0.77-3.5"/></defs>'
+        '<g transform="translate(66.64)" clip-path="url(#c)">'
+        '<use href="#a"/><use href="#a" x="64"/></g><clipPath id="c"/></svg>'
     )
+
+
+def test_a_compact_path_ends_where_the_path_ended() -> None:
+    numbers = np.random.default_rng(5).uniform(-400, 400, (200, 2))
+    path = "M 0.004 0.004 " + " ".join(f"L {x:.6f} {y:.6f}" for x, y in numbers) + " z"
+    short = compact(f'<svg><path d="{path}"/></svg>')
+    moves = re.findall(r"([mlhvz])([-. 0-9]*)", re.search(r'd="([^"]*)"', short)[1])  # type: ignore[index]
+    at = np.zeros(2)
+    for (command, text), wanted in zip(moves[1:-1], numbers, strict=True):
+        step = [float(value) for value in re.findall(r"-?[.0-9]+", text)]
+        at += {"l": step, "h": [*step, 0.0], "v": [0.0, *step]}[command]
+        # Half of the hundredth of a point that is kept: the differences do not add up.
+        assert np.abs(at - wanted).max() <= 0.005 + 1e-9
+    assert moves[-1][0] == "z"
+
+
+def test_an_arc_is_left_as_it_is() -> None:
+    assert 'd="M 1.234567 0 A 5 5 0 0 1 2 2"' in compact('<svg><path d="M 1.234567 0 A 5 5 0 0 1 2 2"/></svg>')
 
 
 def test_the_points_of_a_curve_stay_in_its_file() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -12,18 +14,24 @@ from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Into, ResultsFolder
 from k2meta.commands.priors import leading, tau_prior
 from k2meta.config import Config
-from k2meta.figures import FIGURES, Figure, prior_posterior
+from k2meta.figures import FIGURES, Figure, not_drawn, prior_posterior
 from k2meta.figures.style import SAVE_METADATA, rc
+from k2meta.records.risk_of_bias import judgements
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the data files: holds risk_of_bias.csv, if any.")]
 
 
-def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures")) -> None:
-    """Draw the figures as SVG and PNG, each where there is something to draw."""
+def figures(
+    results: ResultsFolder = RESULTS, into: Into = Path("reports/figures"), data: Data = Path("data")
+) -> None:
+    """Draw the figures as SVG and PNG, each where there is something to draw and enough trials for it."""
     from rich.progress import track
 
     settings = io.read_config(results / "config.json")
     queries = io.read_records(results / "records.json").queries
+    judged = judgements(io.read_risk_of_bias(data))
     for spec in track(settings.analyses, description="drawing"):
-        analysis = io.read_analysis(results, spec, settings, queries)
+        analysis = replace(io.read_analysis(results, spec, settings, queries), risk_of_bias=judged)
         for name in settings.figures:
             with rc():
                 figure = _draw(name, analysis, settings)
@@ -37,12 +45,10 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
 
 
 def _draw(name: str, analysis: Analysis, settings: Config) -> Figure | None:
-    if name == "prior_strip" and not analysis.prior_strip:
-        return None
-    if name == "bubble" and not any(row.line for row in analysis.moderation):
-        return None
     if name != "prior_posterior":
-        return FIGURES[name](analysis)
+        if not_drawn(name, analysis):
+            return None
+        return FIGURES[name](analysis, **settings.figure_options.get(name, {}))
     model = leading(settings)
     if model is None or model.id not in analysis.fits:
         return None

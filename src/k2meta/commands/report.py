@@ -12,7 +12,7 @@ from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
-from k2meta.figures import strip
+from k2meta.figures import caption, not_drawn, strip
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
 from k2meta.tables.parts import exact_twin
@@ -40,7 +40,7 @@ def report(
     page = render_html(
         _meta(settings),
         told,
-        _assets(figures, analyses, settings),
+        _assets(figures, told, settings),
         build_tables(told, found.queries),
         found.queries,
         found.trials,
@@ -50,6 +50,10 @@ def report(
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
         check_notes=found.notes,
+        not_drawn={
+            analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
+            for analysis in told
+        },
     )
     io.write_text(out, page)
     io.write_numbers(out.with_name("numbers.csv"), numbers(page))
@@ -99,6 +103,7 @@ def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dic
                     alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),
+                    caption=caption(name, analysis),
                 )
     return assets
 

@@ -57,6 +57,7 @@ def render_html(
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
     check_notes: Sequence[CheckNote] = (),
+    not_drawn: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Render the whole report.
 
@@ -79,6 +80,8 @@ def render_html(
         Outcome id to the label people read.
     check_notes : sequence of CheckNote, optional
         What the data checks looked at or could not look at.
+    not_drawn : mapping, optional
+        Analysis id to the reasons why figures are not drawn, by the id of the figure.
 
     Returns
     -------
@@ -92,7 +95,11 @@ def render_html(
     jinja2.UndefinedError
         When a template asks for something that is not there.
     """
-    questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
+    reasons = not_drawn or {}
+    questions = tuple(
+        _question(a, figures, tables, strips or {}, gates or {}, outcomes or {}, reasons.get(a.spec.id, {}))
+        for a in analyses
+    )
     page = {
         "review": review,
         "sections": {name: (i, label) for i, (name, label) in enumerate(SECTIONS.items(), start=1)},
@@ -127,13 +134,14 @@ def _question(
     strips: Mapping[str, str],
     gates: Mapping[str, tuple[str, ...]],
     outcomes: Mapping[str, str],
+    not_drawn: Mapping[str, str],
 ) -> Question:
     from markupsafe import Markup
 
     name = analysis.spec.id
     # The one place where text enters the page unescaped, hence the check that it draws plain shapes only.
     strip = Markup(plain_shapes(strips[name])) if strips.get(name) else ""
-    return question(analysis, strip, figures, tables, outcomes, gates.get(name))
+    return question(analysis, strip, figures, tables, outcomes, gates.get(name), not_drawn)
 
 
 def _environment() -> Environment:
