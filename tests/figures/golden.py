@@ -14,8 +14,9 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import unescape
 
-from k2meta.figures import FIGURES, PRESETS, Figure, forest
+from k2meta.figures import FIGURES, PRESETS, Figure, bubble, forest
 from tests import samples
+from tests.figures.test_bubble import moderated
 
 FOLDER = Path(__file__).parent / "golden"
 AUTOMATIC = re.compile(r"^(?:patch|axes|figure|line2d|text)_\d+$|^DejaVu|^[mpch][0-9a-f]{10}$|^tick|^y-tick")
@@ -32,8 +33,9 @@ CASES: dict[str, Callable[[], Figure]] = {
     **{
         name: (lambda draw=draw: draw(samples.analysis(7)))
         for name, draw in FIGURES.items()
-        if name not in ("forest", "prior_posterior")
+        if name not in ("forest", "prior_posterior", "bubble")
     },
+    "bubble": lambda: bubble(moderated()),
 }
 
 

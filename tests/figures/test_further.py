@@ -14,8 +14,10 @@ from k2meta.analysis import Analysis, SmallStudyTest
 from k2meta.config import DRAWS
 from k2meta.figures import FIGURES, FURTHER, Figure, caption, not_drawn
 from k2meta.figures.style import WIDTH
+from k2meta.numbers import CITED, plain
 from k2meta.refits import Refits
 from k2meta.report import overclaims
+from k2meta.trace import chain, traced
 from tests import samples
 from tests.figures import hostile, look
 
@@ -87,8 +89,31 @@ def test_below_its_smallest_k_a_figure_says_why_it_is_not_drawn(name: str, least
 
 @pytest.mark.parametrize("name", DRAWS)
 def test_a_figure_whose_check_was_not_run_says_so(name: str) -> None:
-    analysis = dataclasses.replace(samples.analysis(7), refits=Refits(), leave_one_out=())
+    bare = {"refits": Refits(), "leave_one_out": (), "prior_strip": (), "moderation": ()}
+    analysis = dataclasses.replace(samples.analysis(7), **bare)
     assert "was not" in not_drawn(name, analysis) or "were not" in not_drawn(name, analysis)
+
+
+@pytest.mark.parametrize("name", sorted(FURTHER.keys() - {"cumulative"}))
+def test_the_numbers_of_a_caption_name_their_fields(name: str) -> None:
+    analysis = samples.analysis(7)
+    said = caption(name, traced(analysis))
+    assert plain(said) == caption(name, analysis)
+    fields = [field for field, _, _ in CITED.findall(said)]
+    assert fields
+    assert all(field.startswith(f"{analysis.spec.id}.") for field in fields)
+
+
+def test_the_numbers_of_the_multiverse_are_counted_under_names_of_their_own() -> None:
+    analysis = samples.analysis(7)
+    found = analysis.refits.multiverse
+    assert found is not None
+    told = {field: float(raw) for field, raw, _ in CITED.findall(caption("specification_curve", traced(analysis)))}
+    at = f"{analysis.spec.id}.refits.multiverse"
+    assert told[f"{at}.analyses"] == len(found.specifications)
+    sides = [told[f"{at}.{name}"] for name in ("below_null", "above_null", "including_null")]
+    assert sum(sides) == len(found.specifications)
+    assert chain(f"{at}.analyses", [analysis]).made_by == "multiverse"
 
 
 def test_the_figures_that_the_report_words_itself_are_always_drawn() -> None:

@@ -29,7 +29,7 @@ ROW = 19.0
 
 def not_drawn(analysis: Analysis) -> str:
     """Say why there is no figure; empty where there is one."""
-    return "" if analysis.prior_strip else "No posterior under other priors was computed."
+    return "" if analysis.prior_strip else "The posteriors under other priors were not computed."
 
 
 def draw(analysis: Analysis) -> Figure:
