@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 import k2meta as km
@@ -9,6 +11,23 @@ from k2meta.analysis import Analysis, Influence, LeftOut, Line, MissingResults, 
 from k2meta.commands.sensitivity import averaged, under_priors
 from k2meta.config import Model
 from k2meta.models.fit import Fit
+from k2meta.refits import (
+    ConfidenceCurve,
+    Cumulative,
+    Limits,
+    Multiverse,
+    Pull,
+    Pulls,
+    Refits,
+    Specification,
+    Step,
+    SubsetMap,
+    WithWithout,
+)
+from k2meta.sensitivity.baujat import baujat
+from k2meta.sensitivity.confidence_curve import confidence_curve
+from k2meta.sensitivity.cumulative import cumulative
+from k2meta.sensitivity.multiverse import Choice, multiverse, standard_choices
 from k2meta.types import (
     BiasJudgement,
     CertaintyRating,
@@ -100,7 +119,77 @@ def dropped() -> tuple[Dropped, ...]:
     )
 
 
-def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str = "sample") -> Analysis:
+def refits(rows: tuple[Effect, ...]) -> Refits:
+    """Return every refit that a figure draws, by the same functions as the pipeline."""
+    yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
+    k = len(rows)
+    steps = cumulative(yi, vi, km.random_effects, order=list(range(k)))
+    pulls = baujat(yi, vi)
+    many = multiverse(
+        yi, vi, sets={"all studies": range(k), "first ones": range(k // 2)}, choices=standard_choices()
+    )
+    head = Choice("random effects", "REML", "HKSJ-guarded")
+    curve = confidence_curve(yi, vi, lambda y, v, level: km.random_effects(y, v, level=level))
+    return Refits(
+        cumulative=Cumulative(
+            tuple(
+                Step(rows[one.added].study_id, rows[one.added].label, str(1999 + n), n + 1, one.fit.mu, 0.0)
+                for n, one in enumerate(steps)
+            )
+        ),
+        baujat=Pulls(
+            tuple(
+                Pull(row.study_id, row.label, x, y)
+                for row, x, y in zip(rows, pulls.contribution, pulls.influence, strict=True)
+            )
+        ),
+        multiverse=Multiverse(
+            tuple(
+                Specification(
+                    one.data,
+                    one.choice.model,
+                    one.choice.tau2,
+                    one.choice.interval,
+                    one.k,
+                    one.mu,
+                    one.tau2,
+                    one.choice == head and one.data == "all studies",
+                )
+                for one in many.universes
+            ),
+            many.left_out,
+        ),
+        confidence_curve=ConfidenceCurve("reml", tuple(Limits(one.level, one.low, one.high) for one in curve)),
+        gosh=subset_map(rows) if 6 <= k <= 9 else None,
+    )
+
+
+def subset_map(rows: tuple[Effect, ...]) -> SubsetMap:
+    """Return the GOSH map of a few effects, from a plain loop over their subsets and not from the batch engine."""
+    subsets = [c for size in range(2, len(rows) + 1) for c in combinations(range(len(rows)), size)]
+    fits = [km.random_effects([rows[i].yi for i in c], [rows[i].vi for i in c], tau2="DL") for c in subsets]
+    mu, i2 = np.array([fit.mu.value for fit in fits]), np.array([fit.i2 for fit in fits])
+    columns, lines = np.linspace(mu.min(), mu.max(), 21), np.linspace(0, 100, 11)
+    counts = np.histogram2d(i2, mu, bins=(lines, columns))[0].astype(int)
+    studies = []
+    for i, row in enumerate(rows):
+        has = np.array([i in c for c in subsets])
+        inside, outside = (tuple(np.percentile(mu[part], [25, 50, 75]).tolist()) for part in (has, ~has))
+        studies.append(WithWithout(row.study_id, row.label, inside, outside))
+    return SubsetMap(
+        len(rows),
+        len(subsets),
+        True,
+        tuple(columns.tolist()),
+        tuple(lines.tolist()),
+        tuple(tuple(line) for line in counts.tolist()),
+        tuple(studies),
+    )
+
+
+def analysis(
+    k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str = "sample", refitted: bool = True
+) -> Analysis:
     """Return a whole analysis with fitted models; fewer than two effects are not pooled."""
     rows = effects(k, measure, seed)
     fits: dict[str, Fit] = {}
@@ -132,6 +221,7 @@ def analysis(k: int = 5, measure: str = "MD", seed: int = 1, *, identifier: str 
     )
     chosen, model = spec(measure, identifier=identifier), bayesian()
     return Analysis(
+        refits=refits(rows) if k >= 2 and refitted else Refits(),
         influence=pulls,
         prior_strip=under_priors(rows, chosen, model, 0.95),
         averaged=averaged(rows, chosen, model, 0.95),

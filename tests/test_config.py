@@ -48,6 +48,7 @@ def _repeat_id(settings: dict[str, Any]) -> None:
     settings["analyses"][1]["id"] = settings["analyses"][0]["id"]
 
 
+FIGURES = len(io.read_yaml(CONFIG)[0]["figures"])
 MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (_misspell, "analyses[0].mesure", "unknown key 'mesure'. Fix: write measure"),
     (_misspell, "analyses[0]", "the key 'measure' is missing"),
@@ -59,6 +60,19 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (lambda s: s["lead"].update(model="remle"), "lead.model", "'remle' is not among the models"),
     (lambda s: s.update(level=95), "level", "95"),
     (lambda s: s.update(colour="red"), "colour", "unknown key 'colour'"),
+    (
+        lambda s: s["figures"][0].update(preset="lancet"),
+        "figures[0].preset",
+        "'lancet': not one of cochrane, jama",
+    ),
+    (lambda s: s["figures"][0].update(columns=["people"]), "figures[0].columns", "the plot is one of them"),
+    (lambda s: s["figures"][0].update(colour="red"), "figures[0].colour", "unknown key 'colour'"),
+    (lambda s: s["figures"][1].update(preset="jama"), "figures[1].preset", "an option of the forest plot, not of"),
+    (
+        lambda s: s["figures"].append({"id": "gosh"}),
+        f"figures[{FIGURES}].id",
+        "the check 'gosh', which is not run",
+    ),
     (lambda s: s["analyses"][0].update(where={"vitamer": "MK-7"}), "analyses[0].where.vitamer", "type array"),
     (lambda s: s["analyses"][0].update(contrast="one_arm"), "analyses[0].contrast", "not one of between_arms"),
     (lambda s: s["analyses"][3].update(contrast="active_arm"), "analyses[3].contrast (calcification_any)", "MD"),
@@ -145,16 +159,17 @@ PRIOR_MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
         "Standard deviation of the normal prior of mu, a positive number",
     ),
     (
-        lambda s: s.update(sensitivity=[]),
-        "figures[2]",
-        "the figure prior_strip draws the check prior_strip, which is not run. Fix: add {id: prior_strip}",
+        lambda s: s.update(sensitivity=[], figures=[{"id": "prior_strip"}]),
+        "figures[0].id",
+        "'prior_strip' draws the results of the check 'prior_strip', which is not run. Fix: add {id: prior_strip}",
     ),
     (
         lambda s: (
             s.update(models=[s["models"][0], s["models"][1]]),
             s["lead"].update(small_k_model="common_effect"),
+            s.update(sensitivity=[{"id": "prior_strip"}]),
         ),
-        "sensitivity[4]",
+        "sensitivity[0]",
         "prior_strip starts from the priors of a bayes_exact model, and there is none",
     ),
 ]
@@ -169,6 +184,18 @@ def test_a_mistake_is_named_with_its_place_and_its_fix(
     assert any(problem.column == place and message in str(problem) for problem in found), "\n".join(
         map(str, found)
     )
+
+
+def test_a_column_of_subgroups_that_the_data_do_not_have_is_named(settings: dict[str, Any]) -> None:
+    settings["analyses"][0]["subgroups"] = "vitamr"
+    outcomes = [name for item in settings["analyses"] for name in item["outcomes"]]
+    asked = [one for item in settings["analyses"] for one in (item, *item.get("moderators", ()))]
+    columns = [
+        *(one["column"] for one in asked if "column" in one),
+        *(name for one in asked for name in one.get("where", ())),
+    ]
+    (found,) = against_data(parse(settings), outcomes, columns)
+    assert (found.column, found.fix) == ("analyses[0].subgroups (cac_agatston)", "write vitamer")
 
 
 def test_every_mistake_is_reported_at_once(settings: dict[str, Any]) -> None:

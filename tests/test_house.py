@@ -18,7 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "provenance": set(),
     "config": {"types"},
     "trace": {"analysis", "types", "numbers", "models.fit"},
-    "analysis": {"types", "config", "models.fit", "models.check_types"},
+    "refits": {"models.fit"},
+    "analysis": {"types", "config", "models.fit", "models.check_types", "refits"},
     "records": {"types"},
     "effects": {"types", "config"},
     "models": set(),
@@ -27,10 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "challenge": {"records", "effects", "types", "config"},
     "intake": {"types", "records", "effects"},
     "claims": {"analysis", "types", "numbers", "config", "models.fit"},
-    "figures": {"analysis", "types", "numbers", "config", "models.fit"},
+    "figures": {"analysis", "types", "numbers", "config", "models.fit", "refits"},
     "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit"},
     "report": {"claims", "figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
-    "io": {"types", "config", "analysis", "models.fit", "trace"},
+    "io": {"types", "config", "analysis", "models.fit", "refits", "trace"},
+    "alone": {"analysis", "types", "config", "models", "refits", "figures"},
 }
 NEVER = {
     "records": {"pathlib", "matplotlib", "snakemake", "pandas", "scipy.stats"},

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from k2meta import figures
+    from k2meta.alone import forest
     from k2meta.calibration import ecdf_band, sbc
     from k2meta.effects.change import change_sd, change_sweep, crossover, implied_r
     from k2meta.effects.combine import combine_arms, combine_events
@@ -93,8 +95,10 @@ __all__ = [
     "egger",
     "excess_significance",
     "fail_safe_n",
+    "figures",
     "five_number",
     "five_number_lognormal",
+    "forest",
     "gosh",
     "harbord",
     "implied_r",
@@ -127,6 +131,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "k2meta.alone": ("forest",),
     "k2meta.effects.change": (
         "change_sd",
         "change_sweep",
@@ -214,6 +219,8 @@ def __getattr__(name: str) -> Any:
         value = importlib.import_module("importlib.metadata").version("k2meta")
     elif name == "priors":
         value = importlib.import_module("k2meta.models.priors")
+    elif name == "figures":
+        value = importlib.import_module("k2meta.figures")
     elif name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
     else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
+from k2meta.refits import NOTHING, Refits
 from k2meta.types import NO_JUDGEMENTS, Dropped, Effect, Judgements, Query
 
 __all__ = [
@@ -258,6 +259,7 @@ class Analysis:
     leave_one_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
     influence: tuple[Influence, ...] = ()
+    refits: Refits = NOTHING
     small_study: tuple[SmallStudyTest, ...] = ()
     prior_strip: tuple[UnderPrior, ...] = ()
     averaged: Averaged | None = None

@@ -91,7 +91,8 @@ class Spec:
     (pooled on the log scale and shown as a ratio); ``ratio`` is the one kind of ratio that is taken, ``""`` for
     any. ``lower_is_better`` says what a negative value means after harmonising.
     ``contrast`` is ``between_arms``, or ``active_arm``: the change inside the treated arm, which describes
-    and is no treatment effect.
+    and is no treatment effect. ``subgroups`` is a column of the trial or the extraction by which the studies are
+    grouped, empty for none.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Spec:
     moderators: tuple[Moderator, ...] = ()
     conversions: Conversions = Conversions()
     contrast: Literal["between_arms", "active_arm"] = "between_arms"
+    subgroups: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ class Config:
     sensitivity: tuple[str, ...]
     figures: tuple[str, ...]
     analyses: tuple[Spec, ...]
+    figure_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def model(self, name: str) -> Model:
         """Return a model by its id."""
@@ -271,6 +274,7 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                     item["id"],
                 )
             seen.add(item["id"])
+    yield from _figure_checks(settings, file, lines)
     models = {model["id"]: model["estimator"] for model in settings["models"]}
     for key in ("model", "small_k_model"):
         if settings["lead"][key] not in models:
@@ -372,10 +376,6 @@ def _prior_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
         if not proper(model["tau_prior"]):
             what = "model_averaging weighs models by their evidence, and an improper prior of tau gives none"
             yield found(("models", i, "tau_prior"), what, "choose a proper prior, or remove model_averaging")
-    figures = [item["id"] for item in settings["figures"]]
-    if "prior_strip" in figures and "prior_strip" not in checks:
-        what = "the figure prior_strip draws the check prior_strip, which is not run"
-        yield found(("figures", figures.index("prior_strip")), what, "add {id: prior_strip} to sensitivity")
 
 
 def _wrong_measure(prior: Mapping[str, Any], analyses: Sequence[str]) -> tuple[str, str]:
@@ -410,13 +410,43 @@ def _moderator_checks(
             yield Problem(file, what, "give each a name of its own", _row(place, lines), _place(place), names[0])
 
 
+DRAWS: Mapping[str, str] = {
+    "baujat": "baujat",
+    "bubble": "meta_regression",
+    "cumulative": "cumulative",
+    "drapery": "confidence_curve",
+    "gosh": "gosh",
+    "leave_one_out": "leave_one_out",
+    "prior_strip": "prior_strip",
+    "specification_curve": "multiverse",
+}
+"""Figure -> the check whose results it draws."""
+
+
+def _figure_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    checks = {item["id"] for item in settings["sensitivity"]}
+    for i, item in enumerate(settings["figures"]):
+        for key in sorted(item.keys() - {"id"}):
+            if item["id"] != "forest":
+                place: Path = ("figures", i, key)
+                what = f"{key!r} is an option of the forest plot, not of {item['id']}"
+                yield Problem(file, what, "remove it", _row(place, lines), _place(place))
+        needed = DRAWS.get(item["id"])
+        if needed is not None and needed not in checks:
+            place = ("figures", i, "id")
+            what = f"the figure {item['id']!r} draws the results of the check {needed!r}, which is not run"
+            fix = f"add {{id: {needed}}} under sensitivity, or remove the figure"
+            yield Problem(file, what, fix, _row(place, lines), _place(place), item["id"])
+
+
 def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:
     """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
     found = []
     for i, spec in enumerate(config.analyses):
         moderating = [name for one in spec.moderators for name in (one.column, *one.where)]
+        grouped = (spec.subgroups,) if spec.subgroups else ()
         named = ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where"))
-        for names, known, key in (*named, (moderating, columns, "moderators")):
+        for names, known, key in (*named, (moderating, columns, "moderators"), (grouped, columns, "subgroups")):
             for name in names:
                 if name not in known:
                     near = difflib.get_close_matches(name, known, n=1)
@@ -452,6 +482,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
         sensitivity=tuple(item["id"] for item in settings["sensitivity"]),
         figures=tuple(item["id"] for item in settings["figures"]),
         analyses=tuple(_spec(item) for item in settings["analyses"]),
+        figure_options={item["id"]: _without(item, "id") for item in settings["figures"]},
     )
 
 
@@ -494,6 +525,7 @@ def _spec(item: Mapping[str, Any]) -> Spec:
         moderators=tuple(_moderator(one) for one in item.get("moderators", ())),
         conversions=_conversions(item.get("conversions", {})),
         contrast=item.get("contrast", "between_arms"),
+        subgroups=item.get("subgroups", ""),
     )
 
 

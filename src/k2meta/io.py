@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from k2meta import refits
 from k2meta.analysis import (
     Analysis,
     Averaged,
@@ -607,6 +608,17 @@ def write_influence(path: Path, rows: Sequence[Influence]) -> None:
     write_json(path, rows)
 
 
+def read_refits(folder: Path, checks: Iterable[str]) -> refits.Refits:
+    """Return those refits of one analysis that are among ``checks``."""
+    asked = [check for check in refits.CHECKS if check in checks]
+    return refits.Refits(**{check: _decode(folder / f"{check}.json", refits.kind(check)) for check in asked})
+
+
+def write_refit(path: Path, found: object) -> None:
+    """Write one refit of one analysis."""
+    write_json(path, found)
+
+
 def read_small_study(path: Path) -> tuple[SmallStudyTest, ...]:
     """Return the tests for small-study effects of one analysis."""
     return _decode(path, tuple[SmallStudyTest, ...])
@@ -772,6 +784,7 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         leave_one_out=read_left_out(checks / "leave_one_out.json") if "leave_one_out" in has else (),
         comparisons=read_comparisons(checks / "second_engine.json") if "second_engine" in has else (),
         influence=read_influence(checks / "influence.json") if "influence" in has else (),
+        refits=read_refits(checks, has),
         small_study=read_small_study(checks / "small_study.json") if "small_study" in has else (),
         prior_strip=read_prior_strip(checks / "prior_strip.json") if "prior_strip" in has else (),
         averaged=read_averaged(checks / "model_averaging.json") if "model_averaging" in has else None,

@@ -85,6 +85,11 @@ def traced(analysis: Analysis) -> Analysis:
             fit,
             weights=_traced(analysis.fits[model].weights, f"{name}.fits.{model}.weights", studies),
             studies=_traced(analysis.fits[model].studies, f"{name}.fits.{model}.studies", studies),
+            **{
+                part: _traced(getattr(analysis.fits[model], part), f"{name}.fits.{model}.{part}", studies)
+                for part in ("yi", "vi")
+                if getattr(analysis.fits[model], part)
+            },
         )
         for model, fit in found["fits"].items()
     }
@@ -157,7 +162,8 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
         return Chain("the effect of one study", parts)
     if kind == "spec":
         return Chain("the settings in config/config.yaml", ())
-    return Chain(kind.replace("_", " "), _parts(analysis, fit))
+    check = rest.partition(".")[0] if kind == "refits" else kind
+    return Chain(check.replace("_", " "), _parts(analysis, fit))
 
 
 def _model(fit: Fit) -> str:

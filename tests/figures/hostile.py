@@ -7,7 +7,9 @@ import dataclasses
 import numpy as np
 
 from k2meta.analysis import Analysis, Line
-from k2meta.types import Effect
+from k2meta.models.fit import Estimate
+from k2meta.refits import Cumulative, Group, Grouped, Pulls, Refits
+from k2meta.types import BIAS_WORDS, BiasJudgement, Effect, Judgements
 from tests import samples
 
 LABELS = (
@@ -31,12 +33,12 @@ LABELS = (
 )
 
 
-def analysis(seed: int) -> Analysis:
+def analysis(seed: int, *, refitted: bool = True) -> Analysis:
     """Return one random analysis: k from 0 to 80, any measure, hostile labels, some giant or tiny numbers."""
     rng = np.random.default_rng(seed)
     k = int(rng.choice([0, 1, 2, 3, 5, 9, 16, 30, 80], p=[0.1, 0.1, 0.15, 0.15, 0.2, 0.1, 0.1, 0.05, 0.05]))
     measure = str(rng.choice(["MD", "SMD", "LOGRATIO"]))
-    base = samples.analysis(k, measure, seed)
+    base = samples.analysis(k, measure, seed, refitted=refitted)
     effects = tuple(
         dataclasses.replace(
             _wild(rng, effect),
@@ -61,7 +63,57 @@ def analysis(seed: int) -> Analysis:
         dataclasses.replace(entry, study_id=f"{entry.study_id}-{i}", label=str(rng.choice(LABELS)))
         for i, entry in enumerate(dropped)
     )
-    return dataclasses.replace(base, spec=spec, effects=effects, dropped=dropped)
+    labels = {effect.study_id: effect.label for effect in effects}
+    found = dataclasses.replace(base, spec=spec, effects=effects, dropped=dropped)
+    return dataclasses.replace(
+        found,
+        refits=_relabelled(rng, base.refits, labels, k),
+        leave_one_out=tuple(dataclasses.replace(row, label=labels[row.study_id]) for row in base.leave_one_out),
+        judgements=Judgements(bias=_judged(rng, effects)),
+    )
+
+
+def _relabelled(rng: np.random.Generator, refits: Refits, labels: dict[str, str], k: int) -> Refits:
+    def named[T](rows: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(dataclasses.replace(row, label=labels[row.study_id]) for row in rows)  # type: ignore
+
+    grouped = None
+    if k and rng.random() < 0.4:
+        names = [str(rng.choice([*LABELS[:6], "MK-7", "K1"])) for _ in range(k)]
+        groups = []
+        for name in dict.fromkeys(names):
+            members = tuple(i for i, one in enumerate(names) if one == name)
+            mu = None if rng.random() < 0.2 else Estimate(-3.0, 4.0, -11.0, 5.0)
+            groups.append(Group(name, members, mu, 1.0))
+        grouped = Grouped("vitamer", tuple(groups), 1.2, 2, None, 0.54, "meta-regression " * 9, True)
+    return dataclasses.replace(
+        refits,
+        subgroups=grouped,
+        cumulative=refits.cumulative and Cumulative(named(refits.cumulative.steps)),
+        baujat=refits.baujat and Pulls(named(refits.baujat.studies)),
+        gosh=refits.gosh and dataclasses.replace(refits.gosh, studies=named(refits.gosh.studies)),
+    )
+
+
+def _judged(rng: np.random.Generator, effects: tuple[Effect, ...]) -> tuple[BiasJudgement, ...]:
+    if rng.random() < 0.6:
+        return ()
+    words = (*BIAS_WORDS, "")
+    return tuple(
+        BiasJudgement(
+            effect.study_id,
+            "",
+            "RoB 2",
+            tuple(words[j] for j in rng.integers(0, 5, 5)),
+            "high",
+            "a test",
+            "",
+            "",
+            "",
+        )
+        for effect in effects
+        if rng.random() < 0.8
+    )
 
 
 def _wild(rng: np.random.Generator, effect: Effect) -> Effect:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from itertools import combinations
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -18,7 +18,16 @@ DPI = 200
 
 
 def texts(figure: Figure) -> list[tuple[Text, Bbox]]:
-    """Return every text that is drawn with its bounding box in pixels."""
+    """Return every text that is drawn with its bounding box in pixels; the last figure is not measured twice."""
+    if not _LAST or _LAST[0][0] is not figure:
+        _LAST[:] = [(figure, _measure(figure))]
+    return _LAST[0][1]
+
+
+_LAST: list[tuple[Figure, list[tuple[Text, Bbox]]]] = []
+
+
+def _measure(figure: Figure) -> list[tuple[Text, Bbox]]:
     figure.set_dpi(DPI)
     assert isinstance(figure.canvas, FigureCanvasAgg)
     renderer = figure.canvas.get_renderer()  # type: ignore[no-untyped-call]
@@ -27,11 +36,14 @@ def texts(figure: Figure) -> list[tuple[Text, Bbox]]:
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
     """Return the pairs of texts whose boxes share any area."""
-    return [
-        (a.get_text(), b.get_text())
-        for (a, one), (b, two) in combinations(texts(figure), 2)
-        if min(one.x1, two.x1) > max(one.x0, two.x0) and min(one.y1, two.y1) > max(one.y0, two.y0)
-    ]
+    placed = texts(figure)
+    if not placed:
+        return []
+    x0, y0, x1, y1 = np.array([[box.x0, box.y0, box.x1, box.y1] for _, box in placed]).T
+    wide = np.minimum(x1[:, None], x1) > np.maximum(x0[:, None], x0)
+    high = np.minimum(y1[:, None], y1) > np.maximum(y0[:, None], y0)
+    pairs = np.argwhere(np.triu(wide & high, 1))
+    return [(placed[i][0].get_text(), placed[j][0].get_text()) for i, j in pairs]
 
 
 def outside(figure: Figure) -> list[str]:

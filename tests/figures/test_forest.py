@@ -10,7 +10,7 @@ import matplotlib
 import pytest
 
 from k2meta.analysis import Analysis, Line
-from k2meta.figures import FIGURES, forest
+from k2meta.figures import FIGURES, FURTHER, PRESETS, forest
 from k2meta.figures.style import ESTIMATE, WIDTH
 from tests import samples
 from tests.figures import hostile, look
@@ -19,34 +19,44 @@ AREA = 1e-2
 """Relative: squares must be proportional to weight to one percent, the accuracy at which anyone could tell."""
 POSITION = 1e-6
 """Points: positions are computed in double precision, so anything more is another formula."""
-LEAST_TYPE = 6.0 / 0.85
-"""Points at full size: shown at 85 % a text of this size still has 6 pt."""
+LEAST_TYPE = 6.0
+"""Points, at the width at which a layout is shown: one column for ``compact``, the text column for the others."""
 
 
 def set_of_ids(drawn: matplotlib.figure.Figure, start: str) -> set[str]:
     return {str(item.get_gid()) for item in drawn.findobj() if (item.get_gid() or "").startswith(start)}
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_no_text_meets_another_or_leaves_the_canvas_and_no_row_is_lost(seed: int) -> None:
-    analysis = hostile.analysis(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure = forest(analysis).figure
-        assert look.overlaps(figure) == []
-        assert look.outside(figure) == []
-    intervals = look.drawn(figure, "-interval")
-    assert {f"study-{i}-interval" for i in range(analysis.k)} <= set(intervals)
-    shown = set_of_ids(figure, "study-")
-    assert all(f"study-{i}-square" in shown or f"study-{i}-beyond" in shown for i in range(analysis.k))
-    assert sum(gid.endswith("-label") for gid in set_of_ids(figure, "missing-")) == len(analysis.known_missing)
-    assert min(float(item.get_fontsize()) for item, _ in look.texts(figure)) >= LEAST_TYPE
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "hostile_seed" in metafunc.fixturenames:
+        many = metafunc.config.getoption("--thorough")
+        metafunc.parametrize("hostile_seed", range(500 if many else 60))
 
 
-@pytest.mark.parametrize("k", [2, 3, 5, 20])
-def test_the_area_of_a_square_is_proportional_to_the_weight_of_the_leading_fit(k: int) -> None:
+def test_no_text_meets_another_or_leaves_the_canvas_and_no_row_is_lost(hostile_seed: int) -> None:
+    analysis = hostile.analysis(hostile_seed, refitted=False)
+    for preset, layout in PRESETS.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            figure = forest(analysis, preset=preset).figure
+            assert look.overlaps(figure) == [], preset
+            assert look.outside(figure) == [], preset
+        shown = set_of_ids(figure, "study-")
+        for i in range(analysis.k):
+            assert f"study-{i}-interval" in shown, preset
+            assert f"study-{i}-square" in shown or f"study-{i}-beyond" in shown, preset
+        assert sum(gid.endswith("-label") for gid in shown) == analysis.k
+        missing = set_of_ids(figure, "missing-")
+        assert sum(gid.endswith("-label") for gid in missing) == len(analysis.known_missing)
+        smallest = min(float(item.get_fontsize()) for item, _ in look.texts(figure))
+        assert smallest * layout.shown / (figure.get_figwidth() * 72) >= LEAST_TYPE, preset
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("k", [2, 3, 5, 20, 80])
+def test_the_area_of_a_square_is_proportional_to_the_weight_of_the_leading_fit(k: int, preset: str) -> None:
     analysis = samples.analysis(k)
-    squares = look.drawn(forest(analysis).figure, "-square")
+    squares = look.drawn(forest(analysis, preset=preset).figure, "-square")
     weights = analysis.fits[analysis.lead].weights
     ratios = [squares[f"study-{i}-square"].get_markersize() ** 2 / weights[i] for i in range(k)]
     assert max(ratios) / min(ratios) == pytest.approx(1, rel=AREA)
@@ -195,11 +205,12 @@ def test_any_script_is_drawn_without_a_warning(label: str) -> None:
 @pytest.mark.parametrize("form", ["svg", "png"])
 def test_two_renders_give_the_same_bytes_whatever_the_settings_of_the_reader(figure: str, form: str) -> None:
     draw = FIGURES[figure]
-    first = look.saved(draw(samples.analysis(4)).figure, form)
+    k = 7 if figure in FURTHER else 4
+    first = look.saved(draw(samples.analysis(k)).figure, form)
     with matplotlib.rc_context(
         {"font.size": 20, "axes.linewidth": 5, "svg.hashsalt": "other", "font.family": "serif"}
     ):
-        second = look.saved(draw(samples.analysis(4)).figure, form)
+        second = look.saved(draw(samples.analysis(k)).figure, form)
     assert first == second
     if form == "svg":
         assert b"<dc:date>" not in first
@@ -207,7 +218,7 @@ def test_two_renders_give_the_same_bytes_whatever_the_settings_of_the_reader(fig
 
 
 @pytest.mark.parametrize("k", [0, 1, 2, 7])
-@pytest.mark.parametrize("figure", sorted(FIGURES))
+@pytest.mark.parametrize("figure", sorted(FIGURES.keys() - FURTHER.keys()))
 def test_the_alternative_text_holds_k_estimate_interval_and_prediction(figure: str, k: int) -> None:
     analysis = samples.analysis(k)
     alt = FIGURES[figure](analysis).alt
@@ -246,7 +257,7 @@ def test_a_diamond_that_leaves_the_plot_ends_in_an_arrowhead_at_its_edge() -> No
 
 @pytest.mark.parametrize("seed", range(0, 60, 6))
 def test_no_id_is_used_twice(seed: int) -> None:
-    figure = forest(hostile.analysis(seed)).figure
+    figure = forest(hostile.analysis(seed, refitted=False)).figure
     named = [
         item.get_gid() for item in figure.findobj() if item.get_gid() not in (None, "tick", "line", "line-label")
     ]

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 import pytest
 
 from k2meta.analysis import MissingResults
+from k2meta.figures.lights import FILLS
 from k2meta.numbers import plain
 from k2meta.report.flow_svg import flow_diagram
 from k2meta.report.html import SECTIONS
 from k2meta.report.language import overclaims
-from k2meta.report.lights_svg import LIGHTS, lights
+from k2meta.report.lights_svg import lights
 from k2meta.report.standards import bound_sentence, standards
 from k2meta.report.svg import plain_shapes
 from k2meta.tables import build_tables
@@ -134,7 +135,7 @@ def test_what_only_a_person_can_fill_stays_blank() -> None:
 def test_each_light_carries_its_letter_and_a_missing_one_none() -> None:
     root = ElementTree.fromstring(plain_shapes(lights(("D1", "D2"), [("A", ("low", "not assessed"))])))
     rings = root.findall(f"{SVG}circle")
-    assert [ring.get("fill") for ring in rings] == [LIGHTS["low"][1], "none"]
+    assert [ring.get("fill") for ring in rings] == [FILLS["low"][0], "none"]
     letters = [text.text for text in root.findall(f"{SVG}text") if text.get("fill") == "#000000"]
     assert letters == ["L"]
 

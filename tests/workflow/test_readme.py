@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from k2meta.numbers import fixed, interval, percent, places
+from tests import references
 from tests.workflow.conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -58,3 +60,18 @@ def test_every_file_the_readme_points_to_exists() -> None:
     assert len(links) > 8
     for link in links:
         assert (ROOT / link).exists(), link
+
+
+def test_the_forest_plot_of_the_readme_is_the_bcg_meta_analysis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    bcg = references.load("metafor")["datasets"]["bcg_RR"]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"km": importlib.import_module("k2meta")}
+    exec(block, names)
+    # Printed to three decimals.
+    assert names["yi"] == pytest.approx(bcg["yi"], abs=5e-4)
+    assert names["vi"] == pytest.approx(bcg["vi"], abs=5e-4)
+    assert "13 trials" in names["figure"].alt
+    assert (tmp_path / "bcg.pdf").stat().st_size > 10_000

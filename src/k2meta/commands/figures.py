@@ -12,12 +12,12 @@ from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Into, ResultsFolder
 from k2meta.commands.priors import leading, tau_prior
 from k2meta.config import Config
-from k2meta.figures import FIGURES, Figure, prior_posterior
+from k2meta.figures import FIGURES, Figure, not_drawn, prior_posterior
 from k2meta.figures.style import SAVE_METADATA, rc
 
 
 def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures")) -> None:
-    """Draw the figures as SVG and PNG, each where there is something to draw."""
+    """Draw the figures as SVG and PNG, each where there is something to draw and enough trials for it."""
     from rich.progress import track
 
     settings = io.read_config(results / "config.json")
@@ -37,12 +37,10 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
 
 
 def _draw(name: str, analysis: Analysis, settings: Config) -> Figure | None:
-    if name == "prior_strip" and not analysis.prior_strip:
-        return None
-    if name == "bubble" and not any(row.line for row in analysis.moderation):
-        return None
     if name != "prior_posterior":
-        return FIGURES[name](analysis)
+        if not_drawn(name, analysis):
+            return None
+        return FIGURES[name](analysis, **settings.figure_options.get(name, {}))
     model = leading(settings)
     if model is None or model.id not in analysis.fits:
         return None

@@ -13,7 +13,7 @@ from k2meta.analysis import Analysis
 from k2meta.claims import decide, read_claims
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
-from k2meta.figures import strip
+from k2meta.figures import caption, not_drawn, strip
 from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
 from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
@@ -45,7 +45,7 @@ def report(
     page = render_html(
         _meta(settings),
         told,
-        _assets(figures, analyses, settings),
+        _assets(figures, told, settings),
         build_tables(told, found.queries),
         found.queries,
         found.trials,
@@ -57,6 +57,10 @@ def report(
         check_notes=found.notes,
         claims=decide(read_claims(found.claims), told),
         methods=methods_text(settings, told, _shown(built)["software"]),
+        not_drawn={
+            analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
+            for analysis in told
+        },
     )
     io.write_text(out, page)
     io.write_numbers(out.with_name("numbers.csv"), numbers(page))
@@ -109,6 +113,7 @@ def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dic
                     alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),
+                    caption=caption(name, analysis),
                 )
     return assets
 

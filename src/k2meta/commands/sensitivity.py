@@ -24,6 +24,7 @@ from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
+from k2meta.commands.refits import REFITS, Pool
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
@@ -33,6 +34,7 @@ from k2meta.types import Dropped, Effect, Variant
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
     """Refit every analysis without each trial and under other priors, and recompute it with a second engine."""
     settings = io.read_config(config)
+    records = {record.extraction_id: record for record in io.read_records(results / "records.json").records}
     for spec in settings.analyses:
         rows = io.read_effects(results / "effects" / f"{spec.id}.csv")
         folder = results / "sensitivity" / spec.id
@@ -40,6 +42,8 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_left_out(folder / "leave_one_out.json", _left_out(rows, spec, settings))
         if "influence" in settings.sensitivity:
             io.write_influence(folder / "influence.json", _influence(rows, settings))
+        for name in [check for check in REFITS if check in settings.sensitivity]:
+            io.write_refit(folder / f"{name}.json", REFITS[name](Pool(rows, spec, settings, records)))
         if "small_study" in settings.sensitivity:
             io.write_small_study(folder / "small_study.json", _small_study(rows))
         if "second_engine" in settings.sensitivity:

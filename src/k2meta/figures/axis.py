@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from k2meta.analysis import Line, Spec
 
 
+FAVOURS_LEAST = 60.0
+"""Less room than this, in points, cuts the words that say whom a side favours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """The label of a reference line above a plot: its left edge in points and its lane, counted from below."""
@@ -64,10 +68,21 @@ def draw_axis(sheet: Sheet, scale: Scale, measure: str, y: float) -> float:
 
 
 def draw_directions(sheet: Sheet, scale: Scale, spec: Spec, y: float, left: float, right: float) -> float:
-    """Say on either side of zero whom it favours, within ``left`` and ``right``; return the lower edge."""
+    """Say on either side of zero whom it favours, within ``left`` and ``right``; return the lower edge.
+
+    Where one side has no room for its words, the two stand one below the other, each as close to zero as it can.
+    """
     zero = scale.x(0.0)
-    low = elided(legible(f"← {towards(spec)}{spec.favours_low}"), SMALL, zero - 5 - left)
-    high = elided(legible(f"{towards(spec)}{spec.favours_high} →"), SMALL, right - zero - 5)
-    sheet.text(zero - 5, y, low, size=SMALL, align="right", gid="favours-low")
-    sheet.text(zero + 5, y, high, size=SMALL, gid="favours-high")
+    low, high = legible(f"← {towards(spec)}{spec.favours_low}"), legible(f"{towards(spec)}{spec.favours_high} →")
+    rooms = zero - 5 - left, right - zero - 5
+    stacked = min(rooms) < FAVOURS_LEAST
+    if stacked:
+        rooms = (right - left, right - left)
+    low, high = elided(low, SMALL, rooms[0]), elided(high, SMALL, rooms[1])
+    end = max(zero - 5, left + width(low, SMALL))
+    start = min(zero + 5, right - width(high, SMALL))
+    sheet.text(end, y, low, size=SMALL, align="right", gid="favours-low")
+    if stacked:
+        y += 1.4 * SMALL
+    sheet.text(start, y, high, size=SMALL, gid="favours-high")
     return y + 0.4 * SMALL

@@ -26,6 +26,13 @@ SHADE = "#CCE3F0"
 _COLUMNS = ("kind", "study", "covariate", "effect", "low", "high", "weight")
 
 
+def not_drawn(analysis: Analysis) -> str:
+    """Say why there is no figure; empty where there is one."""
+    return (
+        "" if any(row.line for row in analysis.moderation) else "A regression on a numeric covariate was not run."
+    )
+
+
 def draw(analysis: Analysis) -> Figure:
     """Draw the first numeric covariate that was regressed on; without one the figure says so.
 

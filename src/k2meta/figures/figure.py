@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 from k2meta.types import Cell
 
@@ -36,3 +39,29 @@ class Figure:
     figure: Canvas
     alt: str
     table: PlotData
+
+    def svg(self) -> str:
+        """Return the drawing as SVG text, the same at every call."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        from k2meta.figures.style import SAVE_METADATA, rc
+
+        buffer = BytesIO()
+        with rc():
+            canvas: Any = FigureCanvasSVG(self.figure)
+            canvas.print_svg(buffer, metadata=SAVE_METADATA["svg"])
+        # A canvas takes the figure over; give it back to the one that measures and saves.
+        self.figure.set_canvas(FigureCanvasAgg(self.figure))
+        return buffer.getvalue().decode("utf-8")
+
+    def _repr_html_(self) -> str:
+        """Show the drawing in a notebook, with its words for those who cannot see it."""
+        source = b64encode(self.svg().encode("utf-8")).decode("ascii")
+        return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}">'
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer as the matplotlib figure does, ``savefig`` and all, for what is not said here."""
+        if name.startswith("__") or name == "figure":
+            raise AttributeError(name)
+        return getattr(self.figure, name)

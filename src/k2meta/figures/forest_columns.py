@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k2meta.figures import words
+from k2meta.figures.forest_presets import Preset
 from k2meta.figures.forest_rows import Missing, Row
-from k2meta.figures.style import BODY, SMALL, WIDTH
+from k2meta.figures.style import BODY, SMALL
 from k2meta.figures.text import legible, width, wrapped
 
 if TYPE_CHECKING:
@@ -15,77 +16,191 @@ if TYPE_CHECKING:
 
 MARGIN = 8.0
 GAP = 10.0
-PLOT_LEAST = 150.0
-LABEL_LEAST, LABEL_MOST = 100.0, 150.0
 DETAIL_MOST = 84.0
+LABEL_MOST = 150.0
 MANY = 15
 """From more studies than this a row has one line: the detail stands beside the label."""
+LIGHT = 13.0
+"""Distance of the lights of two domains of risk of bias, in points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a layout may take: the widest label, the narrowest plot, and whether details and arms have columns."""
+
+    label: float
+    plot: float
+    detail: bool = True
+    arms: bool = True
+    gap: float = GAP
+
+
+# From generous to frugal. The first that fits the sheet is taken: words give way before numbers do.
+_WIDE = (
+    Room(150, 150),
+    Room(130, 130),
+    Room(112, 112),
+    Room(100, 100, detail=False),
+    Room(90, 90, detail=False),
+    Room(80, 80, detail=False, arms=False),
+    Room(54, 54, detail=False, arms=False, gap=6.0),
+)
+_NARROW = (
+    Room(104, 96, detail=False),
+    Room(84, 84, detail=False, gap=8.0),
+    Room(70, 70, detail=False, gap=6.0),
+    Room(40, 40, detail=False, arms=False, gap=5.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Where the columns stand, in points from the left edge; right-aligned ones by their right edge.
 
-    ``arms`` holds the right edges of the columns of people: two arms, one total, or none.
+    ``arms`` holds the right edges of the columns of people: two arms, one total, or none; ``free`` is where text
+    may begin that runs over the columns behind them. ``estimate``, ``low`` and ``high`` are ``None`` where a
+    layout has no numbers, ``bias`` holds the centres of the lights, and ``label_lines`` says how many lines the
+    label of a study may have.
     """
 
     sheet: float
     label: float
     detail: float | None
     arms: tuple[float, ...]
+    free: float
     plot: tuple[float, float]
-    estimate: float
-    low: float
-    to: float
-    high: float
+    estimate: float | None
+    low: float | None
+    high: float | None
     weight: float | None
+    bias: tuple[float, ...]
+    right: float
+    label_lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """Measured widths in points: label, detail beside it, arms, the three numbers, weight, and the lights."""
+
+    label: float
+    detail: float
+    arms: tuple[float, ...]
+    numbers: tuple[float, float, float]
+    head: float
+    weight: float
+    lights: int
+    label_lines: int
 
     @property
-    def right(self) -> float:
-        """Right edge of the last column."""
-        return self.high if self.weight is None else self.weight
+    def estimate(self) -> float:
+        value, low, high = self.numbers
+        return max(value + 5 + low + 3 + high, self.head)
 
 
-def columns_for(analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> Columns:
-    label = _label_room(rows, absent)
+def columns_for(
+    analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...], preset: Preset, domains: int
+) -> Columns:
+    """Place the columns; ``domains`` is how many lights a study has."""
+    needs = _needs(analysis, rows, absent, preset, domains)
+    rooms = _WIDE if preset.details else _NARROW
+    room = next((room for room in rooms if _taken(needs, preset, room) <= preset.width), rooms[-1])
+    return _placed(needs, preset, room)
+
+
+def _needs(
+    analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...], preset: Preset, domains: int
+) -> _Needs:
+    asked = preset.columns
     detail = max((width(row.detail, SMALL) for row in rows if row.kind == "study"), default=0.0)
-    beside_label = min(detail, DETAIL_MOST) if analysis.k > MANY else 0.0
-    arms = _arm_widths(analysis, rows, absent)
-    value, low, high = (max((width(row.cells[i], BODY, "bold") for row in rows), default=0.0) for i in range(3))
-    to = width("to", BODY)
-    numbers = max(value + 5 + low + 3 + to + 3 + high, *(width(line, SMALL) for line in number_head(analysis)))
-    weight = width("Weight", SMALL) if any(row.weight is not None for row in rows) else 0.0
-    gaps = sum(GAP + room for room in (beside_label, *arms, weight) if room)
-    plot = max(PLOT_LEAST, WIDTH - 2 * MARGIN - label - gaps - 2.5 * GAP - numbers)
-    x = MARGIN + label
-    detail_at = x + GAP if beside_label else None
-    x += beside_label + GAP if beside_label else 0.0
-    edges = []
-    for arm in arms:
-        x += GAP + arm
-        edges.append(x)
-    left = x + GAP * 1.5
-    right_of_numbers = left + plot + GAP + numbers
-    right = right_of_numbers + (GAP + weight if weight else 0.0)
-    return Columns(
-        sheet=max(WIDTH, right + MARGIN),
-        label=label,
-        detail=detail_at,
-        arms=tuple(edges),
-        plot=(left, left + plot),
-        estimate=right_of_numbers - high - 3 - to - 3 - low - 5,
-        low=right_of_numbers - high - 3 - to - 3,
-        to=right_of_numbers - high - 3,
-        high=right_of_numbers,
-        weight=right if weight else None,
+    beside = preset.details and analysis.k > MANY
+    shown = [bracketed(row.cells, preset) for row in rows]
+    value, low, high = (max((width(cells[i], BODY, "bold") for cells in shown), default=0.0) for i in range(3))
+    return _Needs(
+        label=_label_room(rows, absent),
+        detail=min(detail, DETAIL_MOST) if beside else 0.0,
+        arms=_arm_widths(analysis, rows, absent) if "people" in asked else (),
+        numbers=(value, low, high),
+        head=max(width(line, SMALL) for line in number_head(analysis, preset)),
+        weight=width("Weight", SMALL) if any(row.weight is not None for row in rows) else 0.0,
+        lights=domains if "risk_of_bias" in asked else 0,
+        label_lines=1 if analysis.k > MANY else 2,
     )
+
+
+def _widths(needs: _Needs, room: Room) -> dict[str, float]:
+    """Return the width of each column but the plot, gaps before it included; nothing for an empty column."""
+    arms = needs.arms if room.arms else ()
+    return {
+        "people": sum(room.gap + arm for arm in arms),
+        "weight": room.gap + needs.weight if needs.weight else 0.0,
+        "estimate": room.gap + needs.estimate,
+        "risk_of_bias": room.gap + needs.lights * LIGHT if needs.lights else 0.0,
+    }
+
+
+def _taken(needs: _Needs, preset: Preset, room: Room) -> float:
+    widths = _widths(needs, room)
+    detail = room.gap + needs.detail if needs.detail and room.detail else 0.0
+    label = min(needs.label, room.label)
+    others = sum(widths[name] for name in preset.columns if name != "plot")
+    return 2 * MARGIN + label + detail + others + 1.5 * room.gap + room.plot
+
+
+def _placed(needs: _Needs, preset: Preset, room: Room) -> Columns:
+    left_over = max(0.0, preset.width - _taken(needs, preset, room))
+    # What no column needs goes to labels that are cut, at most half of it; the plot takes the rest.
+    label = min(needs.label, room.label)
+    grown = min(max(0.0, min(needs.label, LABEL_MOST) - label), 0.5 * left_over)
+    label, plot = label + grown, room.plot + left_over - grown
+    widths = _widths(needs, room)
+    has_detail = needs.detail > 0.0 and room.detail
+    x = MARGIN + label + (room.gap + needs.detail if has_detail else 0.0)
+    right: dict[str, float] = {}
+    arms: tuple[float, ...] = ()
+    free = x + room.gap
+    ends = (0.0, 0.0)
+    for name in preset.columns:
+        if name == "plot":
+            ends = (x + 1.5 * room.gap, x + 1.5 * room.gap + plot)
+            x = ends[1]
+        elif name == "people":
+            for arm in needs.arms if room.arms else ():
+                x += room.gap + arm
+                arms = (*arms, x)
+            free = x + room.gap if preset.columns[0] == "people" else free
+        else:
+            x += widths.get(name, 0.0)
+            right[name] = x
+    numbers, lights = right.get("estimate"), right.get("risk_of_bias", 0.0)
+    _, low, high = needs.numbers
+    return Columns(
+        sheet=max(preset.width, x + MARGIN),
+        label=label,
+        detail=MARGIN + label + room.gap if has_detail else None,
+        arms=arms,
+        free=free,
+        plot=ends,
+        estimate=None if numbers is None else numbers - high - 3 - low - 5,
+        low=None if numbers is None else numbers - high - 3,
+        high=numbers,
+        weight=right.get("weight") if needs.weight else None,
+        bias=tuple(lights - (needs.lights - i - 0.5) * LIGHT for i in range(needs.lights)),
+        right=x,
+        label_lines=needs.label_lines,
+    )
+
+
+def bracketed(cells: tuple[str, str, str], preset: Preset) -> tuple[str, str, str]:
+    """Return estimate, low and high with the brackets of a preset."""
+    value, low, high = cells
+    opening, between, closing = preset.brackets
+    return value, f"{opening}{low}{between}" if low else "", f"{high}{closing}" if high else ""
 
 
 def _label_room(rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> float:
     marked = (width(row.label, BODY) + width(row.marks, SMALL) + 3 for row in rows if row.kind == "study")
     pooled = (width(row.label, BODY, "bold") for row in rows if row.kind != "study")
-    widest = max([*marked, *pooled, *(width(entry.label, SMALL) for entry in absent)], default=0.0)
-    return min(max(widest, LABEL_LEAST), LABEL_MOST)
+    return max([*marked, *pooled, *(width(entry.label, SMALL) for entry in absent), 40.0])
 
 
 def _arm_widths(analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> tuple[float, ...]:
@@ -112,7 +227,9 @@ def arm_heads(analysis: Analysis) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return treatment, control
 
 
-def number_head(analysis: Analysis) -> tuple[str, str]:
-    short = {"MD": "Difference", "SMD": "SMD", "RD": "Difference", "LOGRATIO": "Ratio"}[analysis.spec.measure]
+def number_head(analysis: Analysis, preset: Preset) -> tuple[str, str]:
+    heads = {"MD": "Difference", "SMD": "SMD", "RD": "Difference", "LOGRATIO": "Ratio"}
+    short = heads.get(analysis.spec.measure, "Effect")
     fit = words.lead(analysis)
-    return short, f"({words.level(fit.mu.level if fit is not None else 0.95)} CI)"
+    opening, _, closing = preset.brackets
+    return short, f"{opening}{words.level(fit.mu.level if fit is not None else 0.95)} CI{closing}"

@@ -18,14 +18,19 @@ HAIRLINE = 2.5
 """A square with a smaller side gets a tick through its centre, so that it is seen."""
 
 
-def draw(sheet: Sheet, scale: Scale, row: Row, gid: str, y: float, heaviest: float | None) -> None:
+def draw(
+    sheet: Sheet, scale: Scale, row: Row, gid: str, y: float, heaviest: float | None, *, shrunken: bool = True
+) -> None:
+    """Draw the mark of one row at ``y``; ``shrunken`` says whether shrunken estimates are drawn."""
     _, low, high = row.bar
+    if row.kind == "group":
+        return
     if row.kind == "prediction":
         bar(sheet, scale, y, low, high, PREDICTION, 3.2, gid)
     elif row.kind == "study":
         bar(sheet, scale, y, low, high, INK, 0.8, gid)
         _square(sheet, scale, row, gid, y, heaviest)
-        if row.shrunken is not None:
+        if shrunken and row.shrunken is not None:
             _, near, far = row.shrunken
             bar(sheet, scale, y + 6.0, near, far, ESTIMATE, 1.2, f"{gid}-shrunken")
     else:

@@ -7,21 +7,25 @@ length of a label makes two texts meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from k2meta.figures import forest_marks, forest_rows, words
+from k2meta.figures import forest_marks, forest_rows, lights, words
 from k2meta.figures.axis import draw_axis, draw_directions, lanes, line_text
 from k2meta.figures.figure import Figure
 from k2meta.figures.forest_columns import (
     DETAIL_MOST,
     GAP,
+    LIGHT,
     MARGIN,
     Columns,
     arm_heads,
+    bracketed,
     columns_for,
     number_head,
     total_text,
 )
+from k2meta.figures.forest_presets import Preset, chosen
 from k2meta.figures.forest_rows import Missing, Row
 from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
@@ -42,44 +46,62 @@ if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Line
 
 
-def draw(analysis: Analysis) -> Figure:
+TINT = "#F3F6F9"
+
+
+def draw(analysis: Analysis, preset: str = "cochrane", columns: Sequence[str] | None = None) -> Figure:
     """Draw the forest plot of an analysis.
 
     Study squares have an area proportional to the weight in the leading fit; intervals and diamonds that
     leave the plot are cut at its edge with an arrow. A thin second bar shows the study's shrunken estimate
-    where a Bayesian fit is there. Fewer than two studies are not pooled and get no diamond.
+    where a Bayesian fit is there. Fewer than two studies are not pooled and get no diamond. Subgroups stand one
+    below the other, each with its diamond; the test between them is printed under the plot.
 
     Parameters
     ----------
     analysis : Analysis
         ``k`` may be anything from 0 upwards; labels may be any text.
+    preset : str
+        A key of ``forest_presets.PRESETS``.
+    columns : sequence of str, optional
+        From ``forest_presets.COLUMNS``, instead of those of the preset.
 
     Returns
     -------
     Figure
         With the alternative text and the data that were drawn.
+
+    Raises
+    ------
+    ValueError
+        A preset or column that is not known.
     """
+    layout = chosen(preset, columns)
     with rc():
-        rows = (*forest_rows.studies(analysis), *forest_rows.pooled(analysis))
+        rows = forest_rows.all_rows(analysis)
         absent = forest_rows.missing(analysis)
-        columns = columns_for(analysis, rows, absent)
-        sheet = Sheet(columns.sheet)
-        scale = _scale(analysis, rows, columns)
-        y = _title(sheet, columns, analysis)
+        domains = max((len(row.lights) for row in rows), default=0)
+        placed = columns_for(analysis, rows, absent, layout, domains)
+        sheet = Sheet(placed.sheet)
+        scale = _scale(analysis, rows, placed)
+        y = _title(sheet, placed, analysis)
         if rows:
-            y = _plot(sheet, columns, analysis, scale, rows, y)
+            y = _plot(sheet, placed, analysis, layout, scale, rows, y)
         else:
             y = _paragraph(sheet, "No trial with a poolable number.", y + 6, size=BODY, colour=INK)
-        y = _absent(sheet, columns, analysis, absent, y)
-        y = _notes(sheet, columns, analysis, scale, rows, y)
+        y = _absent(sheet, placed, analysis, absent, y)
+        y = _notes(sheet, placed, analysis, layout, scale, rows, y)
         figure = sheet.finish(y + MARGIN)
-    return Figure(figure, "Forest plot. " + words.summary(analysis), forest_rows.data(analysis, rows))
+    alt = f"Forest plot. {words.summary(analysis)} {words.group_test(analysis)}".strip()
+    return Figure(figure, alt, forest_rows.data(analysis, rows))
 
 
 def _title(sheet: Sheet, columns: Columns, analysis: Analysis) -> float:
     spec = analysis.spec
     room = sheet.width - 2 * MARGIN
-    y = _lines(sheet, MARGIN, MARGIN, wrapped(legible(spec.title), DISPLAY, room, "bold"), DISPLAY, INK, "bold")
+    title = legible(spec.title)
+    lines = wrapped(title, DISPLAY, room, "bold") if title else ()
+    y = _lines(sheet, MARGIN, MARGIN, lines, DISPLAY, INK, "bold")
     told = [words.measure(spec), words.direction(spec), spec.scale_note, words.trials(spec, analysis.k)]
     text = legible("; ".join(part.strip().rstrip(".") for part in told if part.strip()) + ".")
     return _paragraph(sheet, text, y + 1)
@@ -116,18 +138,30 @@ def _ascent(line: str, size: float, weight: Weight = "normal") -> float:
 
 
 def _plot(
-    sheet: Sheet, columns: Columns, analysis: Analysis, scale: Scale, rows: tuple[Row, ...], y: float
+    sheet: Sheet,
+    columns: Columns,
+    analysis: Analysis,
+    preset: Preset,
+    scale: Scale,
+    rows: tuple[Row, ...],
+    y: float,
 ) -> float:
-    y, heads = _head(sheet, columns, analysis, scale, y + 5)
+    y, heads = _head(sheet, columns, analysis, preset, scale, y + 5)
     top = y
-    studies = [row for row in rows if row.kind == "study"]
-    heaviest = max((row.weight for row in studies if row.weight is not None), default=None)
-    for i, row in enumerate(studies):
-        y = _row(sheet, columns, scale, row, f"study-{i}", y, heaviest)
+    inner = [row for row in rows if row.kind in ("group", "study", "subtotal")]
+    heaviest = max((row.weight for row in inner if row.weight is not None), default=None)
+    for i, row in enumerate(inner):
+        start, gid = y, f"{row.kind}-{row.index}"
+        y = _row(sheet, columns, preset, scale, row, gid, y, heaviest) + (4 if row.kind == "subtotal" else 0)
+        if preset.banded and i % 2 == 0 and row.kind == "study":
+            edge = (MARGIN - 3, columns.right + 3)
+            corners = [(edge[0], start - 1.5), (edge[1], start - 1.5), (edge[1], y - 1.5), (edge[0], y - 1.5)]
+            sheet.polygon(corners, fill=TINT, gid=f"{gid}-band", z=0.5)
     sheet.line((MARGIN, y + 1), (columns.right, y + 1), colour=RULE)
     y += 4
-    for row in rows[len(studies) :]:
-        y = _row(sheet, columns, scale, row, row.kind, y, heaviest)
+    for row in rows[len(inner) :]:
+        if preset.details or row.kind != "beside":
+            y = _row(sheet, columns, preset, scale, row, row.kind, y, heaviest)
     if words.lead(analysis) is None:
         text = "One trial: not pooled." if analysis.k == 1 else "Not pooled."
         y = _lines(sheet, MARGIN, y, (text,), BODY, MUTED, gid="not-pooled") + 3
@@ -135,25 +169,34 @@ def _plot(
     base = draw_axis(sheet, scale, analysis.spec.measure, y) + 1.6 * SMALL
     y = draw_directions(sheet, scale, analysis.spec, base, MARGIN, columns.right)
     y += 4
-    for text in words.heterogeneity(analysis):
-        y = _paragraph(sheet, text, y, colour=INK)
+    said = [*words.heterogeneity(analysis), words.group_test(analysis)]
+    for text in said if preset.details else (*_methods(rows), *said):
+        if text:
+            y = _paragraph(sheet, text, y, colour=INK)
     return y
+
+
+def _methods(rows: tuple[Row, ...]) -> list[str]:
+    """Say below the plot what a layout without second lines cannot say beside its diamonds."""
+    return [f"{row.label}: {row.detail}." for row in rows if row.kind in ("lead", "prediction") and row.detail]
 
 
 def _scale(analysis: Analysis, rows: tuple[Row, ...], columns: Columns) -> Scale:
     points = [row.bar[0] for row in rows if row.kind in ("study", "lead")]
-    low, high = limits(points, [row.bar[1:] for row in rows], [line.value for line in analysis.spec.lines])
+    bars = [row.bar[1:] for row in rows if row.kind != "group"]
+    low, high = limits(points, bars, [line.value for line in analysis.spec.lines])
     return Scale(low, high, *columns.plot)
 
 
 def _head(
-    sheet: Sheet, columns: Columns, analysis: Analysis, scale: Scale, y: float
+    sheet: Sheet, columns: Columns, analysis: Analysis, preset: Preset, scale: Scale, y: float
 ) -> tuple[float, tuple[tuple[float, float], ...]]:
     """Set the column heads and line labels; return where the rows begin and where each label ends."""
     labels = lanes(analysis.spec.lines, scale)
     heads = arm_heads(analysis) if len(columns.arms) == 2 else (("People",),)
     pitch = 1.26 * SMALL
-    deep = max([2, *(label.lane + 1 for label in labels), *(len(head) + 1 for head in heads)])
+    deep = max([2, *(label.lane + 1 for label in labels)])
+    deep = max([deep, *(len(head) + 1 for head in heads)]) if columns.arms else deep
     base = y + deep * pitch
     _stack(sheet, MARGIN, base, (words.study_name(analysis.spec),), "left")
     if len(columns.arms) == 2:
@@ -162,7 +205,12 @@ def _head(
         sheet.text(middle, over, "People", size=SMALL, colour=MUTED, align="center")
     for right, head in zip(columns.arms, heads, strict=False):
         _stack(sheet, right, base, head, "right")
-    _stack(sheet, columns.high, base, number_head(analysis), "right")
+    if columns.high is not None:
+        _stack(sheet, columns.high, base, number_head(analysis, preset), "right")
+    for x, domain in zip(columns.bias, lights.heads(len(columns.bias)), strict=False):
+        sheet.text(x, base, domain, size=SMALL, colour=MUTED, align="center")
+    if columns.bias:
+        _stack(sheet, columns.bias[-1] + 0.5 * LIGHT, base - 1.26 * SMALL, ("Risk of bias",), "right")
     if columns.weight is not None:
         _stack(sheet, columns.weight, base, ("Weight", "%"), "right")
     reached = []
@@ -181,12 +229,17 @@ def _stack(sheet: Sheet, x: float, base: float, lines: tuple[str, ...], align: L
 
 
 def _row(
-    sheet: Sheet, columns: Columns, scale: Scale, row: Row, gid: str, y: float, heaviest: float | None
+    sheet: Sheet,
+    columns: Columns,
+    preset: Preset,
+    scale: Scale,
+    row: Row,
+    gid: str,
+    y: float,
+    heaviest: float | None,
 ) -> float:
-    weight: Weight = "bold" if row.kind == "lead" else "normal"
-    marks = width(row.marks, SMALL) + 3 if row.marks else 0.0
-    allowed = 3 if row.kind != "study" else 1 if columns.detail is not None else 2
-    lines = wrapped(row.label, BODY, columns.label - marks, weight, allowed)
+    weight: Weight = "bold" if row.kind in ("lead", "group") else "normal"
+    lines = _label_lines(columns, row, weight)
     base = y + _ascent(lines[0], BODY, weight)
     end = _lines(sheet, MARGIN, y, lines, BODY, INK, weight, gid=f"{gid}-label")
     if row.marks:
@@ -194,26 +247,43 @@ def _row(
         sheet.text(x, last - 2, row.marks, size=SMALL, colour=FLAG, gid=f"{gid}-marks")
     if row.kind == "study" and columns.detail is not None:
         sheet.text(columns.detail, base, elided(row.detail, SMALL, DETAIL_MOST), size=SMALL, colour=MUTED)
-    elif row.detail:
+    elif row.detail and preset.details and (row.kind != "study" or columns.label_lines > 1):
         room = columns.label if row.kind == "study" else columns.plot[0] - GAP - MARGIN
-        end = _lines(sheet, MARGIN, end, wrapped(row.detail, SMALL, room, lines=2), SMALL, MUTED)
+        end = _lines(
+            sheet,
+            MARGIN,
+            end,
+            wrapped(row.detail, SMALL, room, lines=2 if row.kind == "study" else 3),
+            SMALL,
+            MUTED,
+        )
     middle = base - 0.36 * BODY
-    _numbers(sheet, columns, row, base, weight)
-    forest_marks.draw(sheet, scale, row, gid, middle, heaviest)
-    return max(end + 2.0, middle + (11.0 if row.shrunken is not None else 8.0))
+    _numbers(sheet, columns, preset, row, base, weight)
+    shrunken = preset.details and row.shrunken is not None
+    forest_marks.draw(sheet, scale, row, gid, middle, heaviest, shrunken=shrunken)
+    lights.draw(sheet, columns.bias, middle, row.lights, gid)
+    return max(end + 2.0, middle + (11.0 if shrunken else 8.0))
 
 
-def _numbers(sheet: Sheet, columns: Columns, row: Row, y: float, weight: Weight) -> None:
+def _label_lines(columns: Columns, row: Row, weight: Weight) -> tuple[str, ...]:
+    if row.kind == "group":
+        return (elided(row.label, BODY, columns.free - GAP - MARGIN, weight),)
+    marks = width(row.marks, SMALL) + 3 if row.marks else 0.0
+    allowed = 3 if row.kind != "study" else columns.label_lines
+    return wrapped(row.label, BODY, columns.label - marks, weight, allowed)
+
+
+def _numbers(sheet: Sheet, columns: Columns, preset: Preset, row: Row, y: float, weight: Weight) -> None:
     for right, text in zip(columns.arms, row.people, strict=False):
         sheet.text(right, y, text, align="right", weight=weight)
     if columns.arms and row.people[2]:
         text = total_text(row.people[2], len(columns.arms) == 2)
         sheet.text(columns.arms[-1], y, text, align="right", weight=weight)
-    value, low, high = row.cells
-    sheet.text(columns.estimate, y, value, align="right", weight=weight)
-    sheet.text(columns.low, y, low, align="right", weight=weight)
-    sheet.text(columns.to, y, "to", align="right")
-    sheet.text(columns.high, y, high, align="right", weight=weight)
+    if columns.estimate is not None and columns.low is not None and columns.high is not None:
+        value, low, high = bracketed(row.cells, preset)
+        sheet.text(columns.estimate, y, value, align="right", weight=weight)
+        sheet.text(columns.low, y, low, align="right", weight=weight)
+        sheet.text(columns.high, y, high, align="right", weight=weight)
     if columns.weight is not None and row.kind == "study":
         sheet.text(columns.weight, y, forest_rows.weight_text(row), align="right")
 
@@ -244,7 +314,7 @@ def _absent(sheet: Sheet, columns: Columns, analysis: Analysis, absent: tuple[Mi
     sheet.line((MARGIN, y), (columns.right, y), colour=RULE)
     head = f"Measured, no poolable number: {words.trials(analysis.spec, len(absent))}"
     y = _lines(sheet, MARGIN, y + 4, (head,), BODY, MUTED, gid="missing-head")
-    room = columns.right - columns.plot[0]
+    room = columns.right - columns.free
     for i, entry in enumerate(absent):
         label = elided(entry.label, SMALL, columns.label)
         why = elided(entry.why, SMALL, room)
@@ -253,20 +323,31 @@ def _absent(sheet: Sheet, columns: Columns, analysis: Analysis, absent: tuple[Mi
         if columns.arms:
             people = total_text(entry.people, len(columns.arms) == 2)
             sheet.text(columns.arms[-1], base, people, size=SMALL, colour=MUTED, align="right")
-        sheet.text(columns.plot[0], base, why, size=SMALL, colour=MUTED)
+        sheet.text(columns.free, base, why, size=SMALL, colour=MUTED)
         y = base + max(_descent(label, SMALL), _descent(why, SMALL))
     return y
 
 
 def _notes(
-    sheet: Sheet, columns: Columns, analysis: Analysis, scale: Scale, rows: tuple[Row, ...], y: float
+    sheet: Sheet,
+    columns: Columns,
+    analysis: Analysis,
+    preset: Preset,
+    scale: Scale,
+    rows: tuple[Row, ...],
+    y: float,
 ) -> float:
     used = [mark for mark in words.MARKS if any(mark in row.marks for row in rows)]
     notes = [f"{mark} = {words.MARKS[mark]}" for mark in used]
     if words.lead(analysis) is not None:
         notes.append("area of a square: weight of the study")
-    if any(row.shrunken is not None for row in rows):
+    if preset.details and any(row.shrunken is not None for row in rows):
         notes.append("thin blue bar: shrunken estimate of the Bayesian model")
+    if columns.bias:
+        tools = sorted({one.tool for one in analysis.judgements.bias if one.tool})
+        notes.append(
+            lights.legend(", ".join(tools), len(columns.bias), (light for row in rows for light in row.lights))
+        )
     if rows:
         if any(not scale.shows(row.bar[0]) for row in rows if row.kind == "study"):
             notes.append("◀◀ or ▶▶: estimate beyond the part shown")

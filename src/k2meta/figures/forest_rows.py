@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from k2meta.models.fit import Fit
     from k2meta.types import Cell, Dropped, Effect
 
-Kind = Literal["study", "lead", "beside", "prediction"]
+Kind = Literal["group", "study", "subtotal", "lead", "beside", "prediction"]
 Bar = tuple[float, float, float]
 """Point and two limits on the scale of the analysis."""
 
@@ -28,9 +28,11 @@ class Row:
     Attributes
     ----------
     kind : str
-        What is drawn: the square of a study, the diamond of a fit, or the bar of a prediction interval.
+        What is drawn: the heading of a subgroup, the square of a study, the diamond of a subgroup or a fit, or the
+        bar of a prediction interval.
     bar : (float, float, float)
-        Point, low and high on the scale of the analysis; a prediction interval has NaN for its point.
+        Point, low and high on the scale of the analysis; a prediction interval has NaN for its point, and a row
+        without anything drawn NaN three times.
     weight : float or None
         Share of the leading fit's weight, between 0 and 1.
     shrunken : (float, float, float) or None
@@ -39,6 +41,10 @@ class Row:
         Written numbers: treatment arm, control arm, and the total where the arms are not known.
     cells : (str, str, str)
         Written estimate, low and high.
+    index : int or None
+        Position of a study among the effects, of a subgroup among the subgroups.
+    lights : tuple of str
+        Risk of bias of a study as people judged it, one per domain and the overall one last; ``""`` not assessed.
     """
 
     kind: Kind
@@ -50,6 +56,8 @@ class Row:
     people: tuple[str, str, str] = ("", "", "")
     weight: float | None = None
     shrunken: Bar | None = None
+    index: int | None = None
+    lights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +69,31 @@ class Missing:
     why: str
 
 
+NOTHING: Bar = (math.nan, math.nan, math.nan)
+
+
+def all_rows(analysis: Analysis) -> tuple[Row, ...]:
+    """Return every row above the axis from top to bottom, subgroup by subgroup where there are any."""
+    found, grouped = studies(analysis), analysis.refits.subgroups
+    if grouped is None or sorted(i for group in grouped.groups for i in group.members) != list(range(analysis.k)):
+        return (*found, *pooled(analysis))
+    rows: list[Row] = []
+    for i, group in enumerate(grouped.groups):
+        name = legible(group.name) or "(no name)"
+        rows.append(Row("group", name, "", "", NOTHING, ("", "", ""), index=i))
+        rows += [found[member] for member in group.members]
+        if group.mu is not None:
+            bar = (group.mu.value, group.mu.low, group.mu.high)
+            cells = _cells(analysis, bar, words.decimals(analysis))
+            rows.append(Row("subtotal", f"Subtotal, k = {len(group.members)}", "", "", bar, cells, index=i))
+    return (*rows, *pooled(analysis))
+
+
 def studies(analysis: Analysis) -> tuple[Row, ...]:
     """Return one row per effect, in the given order; position in the order is the only key."""
     fit, bayes = words.lead(analysis), words.bayesian(analysis)
     places = words.decimals(analysis)
+    judged = words.judgements(analysis)
     rows = []
     for i, effect in enumerate(analysis.effects):
         bar = words.study_bar(effect, fit.mu.level if fit is not None else 0.95)
@@ -80,6 +109,8 @@ def studies(analysis: Analysis) -> tuple[Row, ...]:
                 people=_people(effect),
                 weight=fit.weights[i] if fit is not None else None,
                 shrunken=(shrunk.value, shrunk.low, shrunk.high) if shrunk is not None else None,
+                index=i,
+                lights=judged[i],
             )
         )
     return tuple(rows)
@@ -190,21 +221,22 @@ _COLUMNS = (
 
 def data(analysis: Analysis, rows: tuple[Row, ...]) -> PlotData:
     """Return what was drawn; ``yi`` and ``vi`` on the scale of the analysis, the rest on the scale people read."""
-    drawn = [_data_row(analysis, row, i) for i, row in enumerate(rows)]
+    drawn = [_data_row(analysis, row) for row in rows]
     return PlotData(_COLUMNS, (*drawn, *(_missing_row(analysis, entry) for entry in analysis.known_missing)))
 
 
-def _data_row(analysis: Analysis, row: Row, index: int) -> tuple[Cell, ...]:
+def _data_row(analysis: Analysis, row: Row) -> tuple[Cell, ...]:
     name = analysis.spec.measure
     bar = tuple(None if math.isnan(value) else words.shown(name, value) for value in row.bar)
     shrunk = (None,) * 3 if row.shrunken is None else tuple(words.shown(name, value) for value in row.shrunken)
-    if row.kind != "study":
+    if row.kind != "study" or row.index is None:
         who: tuple[Cell, ...] = (row.kind, "", row.label, "", *(None,) * 6)
     else:
-        e = analysis.effects[index]
+        e = analysis.effects[row.index]
         who = (row.kind, e.study_id, e.label, e.intervention, e.months, e.n_treat, e.n_ctrl, e.people, e.yi, e.vi)
     weight = row.weight if row.kind == "study" else None
-    return (*who, *bar, weight, *shrunk, row.marks, row.detail if row.kind != "study" else "")
+    note = row.detail if row.kind != "study" else "; ".join(light or "not assessed" for light in row.lights)
+    return (*who, *bar, weight, *shrunk, row.marks, note)
 
 
 def _missing_row(analysis: Analysis, entry: Dropped) -> tuple[Cell, ...]:

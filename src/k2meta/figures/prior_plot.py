@@ -27,6 +27,11 @@ ROW = 19.0
 """Height of a row: the bar of mu, and that of a new study under it."""
 
 
+def not_drawn(analysis: Analysis) -> str:
+    """Say why there is no figure; empty where there is one."""
+    return "" if analysis.prior_strip else "The posteriors under other priors were not computed."
+
+
 def draw(analysis: Analysis) -> Figure:
     """Draw mu with its interval, and the interval of a new study, under each prior of tau.
 

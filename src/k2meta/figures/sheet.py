@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
-from k2meta.figures.style import BODY, INK
+from k2meta.figures.style import BODY, INK, rc
 from k2meta.figures.text import Weight, extent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 Align = Literal["left", "right", "center"]
+
+
+@cache
+def _canvas_type() -> type[Canvas]:
+    from matplotlib.figure import Figure
+
+    class Drawn(Figure):
+        """A figure that is drawn under the settings of the house, whoever shows or saves it.
+
+        Text was measured unhinted; hinted, as matplotlib draws it by default, it would run into its neighbours.
+        """
+
+        def draw(self, renderer: Any) -> None:
+            with rc():
+                super().draw(renderer)
+
+    return Drawn
 
 
 class Sheet:
@@ -23,10 +41,9 @@ class Sheet:
 
     def __init__(self, width: float) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
         self.width = width
-        self.figure = Figure(figsize=(width / 72, 1))
+        self.figure = _canvas_type()(figsize=(width / 72, 1))
         FigureCanvasAgg(self.figure)
         self._axes = self.figure.add_axes((0, 0, 1, 1))
         self._axes.set_axis_off()
@@ -83,7 +100,34 @@ class Sheet:
         """Draw a straight line between two points."""
         (x0, y0), (x1, y1) = start, end
         style = "-" if dash is None else (0, dash)
-        self._axes.plot([x0, x1], [y0, y1], color=colour, lw=width, ls=style, gid=self._id(gid), zorder=z)
+        self._axes.plot(
+            [x0, x1], [y0, y1], color=colour, lw=width, ls=style, gid=self._id(gid), zorder=z, clip_on=False
+        )
+
+    def strokes(
+        self,
+        ends: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        *,
+        colour: str,
+        width: float,
+        gid: str | None = None,
+        round_ends: bool = False,
+        z: float = 2.0,
+    ) -> None:
+        """Draw many straight lines of one kind as one element; a short one with round ends is a dot."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        if not ends:
+            return
+        points = [point for pair in ends for point in pair]
+        path = Path(points, [Path.MOVETO, Path.LINETO] * len(ends))
+        patch = PathPatch(path, facecolor="none", edgecolor=colour, lw=width, gid=self._id(gid), zorder=z)
+        patch.set_capstyle("round" if round_ends else "butt")
+        self._axes.add_patch(patch)
+        patch.set_clip_path(None)
+        # Snapped to pixels, a dot has no length and is not drawn.
+        patch.set_snap(False)
 
     def curve(
         self,
@@ -98,7 +142,15 @@ class Sheet:
         """Draw a line through points."""
         style = "-" if dash is None else (0, dash)
         self._axes.plot(
-            x, y, color=colour, lw=width, ls=style, gid=self._id(gid), zorder=2.5, solid_joinstyle="round"
+            x,
+            y,
+            color=colour,
+            lw=width,
+            ls=style,
+            gid=self._id(gid),
+            zorder=2.5,
+            solid_joinstyle="round",
+            clip_on=False,
         )
 
     def polygon(
@@ -118,6 +170,8 @@ class Sheet:
         patch.set_edgecolor(edge or "none")
         patch.set_linewidth(width if edge else 0.0)
         self._axes.add_patch(patch)
+        # The sheet ends at its edge anyway; without a clip every element of the SVG is an attribute shorter.
+        patch.set_clip_path(None)
 
     def marker(
         self, x: float, y: float, size: float, *, shape: str, colour: str = INK, gid: str | None = None
@@ -133,6 +187,23 @@ class Sheet:
             ls="none",
             gid=self._id(gid),
             zorder=3,
+            clip_on=False,
+        )
+
+    def disc(self, x: float, y: float, size: float, *, fill: str, edge: str, gid: str | None = None) -> None:
+        """Draw an outlined disc whose diameter is ``size`` points."""
+        self._axes.plot(
+            [x],
+            [y],
+            marker="o",
+            markersize=size,
+            markerfacecolor=fill,
+            markeredgecolor=edge,
+            markeredgewidth=0.9,
+            ls="none",
+            gid=self._id(gid),
+            zorder=2,
+            clip_on=False,
         )
 
     def finish(self, height: float) -> Canvas:

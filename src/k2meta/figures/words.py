@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from k2meta.figures.text import legible
-from k2meta.numbers import MINUS, count, displayed, fixed, p_value, percent, places
+from k2meta.numbers import MINUS, cited, count, displayed, fixed, p_value, percent, places
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Spec
@@ -50,7 +50,8 @@ def written(value: float, decimals: int) -> str:
     """Write a number as ``numbers.fixed`` does, and with a power of ten where digits would run on."""
     if math.isfinite(value) and (abs(value) >= 1e7 or (decimals > 10 and value != 0)):
         mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", MINUS)
+        power = str(int(exponent)).translate(_SUPERSCRIPT)
+        return cited(value, f"{mantissa} × 10{power}".replace("-", MINUS))
     return fixed(value, decimals)
 
 
@@ -146,6 +147,11 @@ def measure(spec: Spec) -> str:
     return f"{name}, {spec.unit}" if spec.measure == "MD" and spec.unit else name
 
 
+def null(spec: Spec) -> str:
+    """Return the value of no difference as people read it: 0, or 1 for a ratio."""
+    return written(shown(spec.measure, 0.0), 0)
+
+
 def direction(spec: Spec) -> str:
     """Say in words which way the effect scale points."""
     what = "ratio below 1" if spec.measure == "LOGRATIO" else "negative"
@@ -180,6 +186,41 @@ def probability(value: float) -> str:
     if value > 0.99:
         return "> 0.99"
     return f"= {fixed(value, 2)}"
+
+
+def judgements(analysis: Analysis) -> list[tuple[str, ...]]:
+    """Return the risk of bias of each effect, one judgement per domain and the overall one last.
+
+    A judgement of an outcome of the analysis goes before one of the whole trial. Every tuple is empty where nobody
+    judged any of the trials, and ``""`` is a domain, or a trial, that was not assessed.
+    """
+    own = [one for one in analysis.judgements.bias if one.outcome in ("", *analysis.spec.outcomes)]
+    best = {one.study_id: one for one in sorted(own, key=lambda one: one.outcome != "")}
+    found = [best.get(effect.study_id) for effect in analysis.effects]
+    count = max((len(one.domains) for one in found if one is not None), default=-1)
+    return [
+        (*one.domains, *("",) * (count - len(one.domains)), one.overall)
+        if one is not None
+        else ("",) * (count + 1)
+        for one in found
+    ]
+
+
+def group_test(analysis: Analysis) -> str:
+    """Say in one sentence whether the subgroups were shown to differ; empty where there are none."""
+    found = analysis.refits.subgroups
+    if found is None or not found.groups:
+        return ""
+    head = f"Test for differences between subgroups ({found.by})"
+    if found.p is None or found.statistic is None or found.df is None:
+        return legible(f"{head}: not run. {found.not_run}")
+    if found.df_residual is None:
+        kind = f"Q_M({short(found.df, 3)})"
+    else:
+        kind = f"F({short(found.df, 3)}, {short(found.df_residual, 3)})"
+    text = f"{head}: {kind} = {significant(found.statistic, 3)}, {p_value(found.p)}; {found.test}"
+    text += "; exploratory: fewer than ten studies for each subgroup beyond the first" if found.exploratory else ""
+    return legible(text.replace("tau2", "τ²") + ".")
 
 
 def marks(effect: Effect) -> str:

@@ -296,6 +296,8 @@ def bayes_random_effects(
         posterior=_posterior(tau, weight, line.density[some], given, data.shift),
         log_evidence=line.log_total if tau_prior.proper and mu_prior is not None else None,
         warnings=_warnings(data.k, power, line),
+        yi=tuple(np.asarray(yi, dtype=float).tolist()),
+        vi=tuple(data.vi.tolist()),
     )
 
 

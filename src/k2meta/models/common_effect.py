@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, QTest, StudyEstimate
@@ -63,6 +64,8 @@ def common_effect(yi: ArrayLike, vi: ArrayLike, *, level: float = 0.95, model: s
         studies=(StudyEstimate(mu.value, mu.se, mu.low, mu.high),) * data.k,
         diagnostics=Diagnostics(converged=True, at_boundary=False),
         warnings=(ONE_STUDY,) if data.k == 1 else (),
+        yi=tuple(np.asarray(yi, dtype=float).tolist()),
+        vi=tuple(data.vi.tolist()),
     )
 
 

@@ -147,7 +147,8 @@ class Fit:
 
     ``weights`` sum to one (study weights of ``mu``). ``tau`` is the between-study standard deviation as
     an estimate of its own. ``log_evidence`` is ``None`` where a prior is improper. ``warnings`` are
-    sentences meant for the reader.
+    sentences meant for the reader. ``yi`` and ``vi`` are the effects and sampling variances behind the fit, empty
+    where a model was given something else, such as counts.
     """
 
     model: str
@@ -169,6 +170,8 @@ class Fit:
     posterior: Posterior | None = None
     log_evidence: float | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    yi: tuple[float, ...] = ()
+    vi: tuple[float, ...] = ()
 
     @property
     def converged(self) -> bool:

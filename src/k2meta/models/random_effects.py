@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from k2meta.models.common_effect import ONE_STUDY, cochran_q
@@ -111,6 +112,8 @@ def random_effects(
         studies=_studies(data, centre, found.value),
         diagnostics=Diagnostics(found.converged, found.at_boundary, found.iterations, found.local_optima),
         warnings=_warnings(data.k, found, limits, q, interval, pooled, predicted),
+        yi=tuple(np.asarray(yi, dtype=float).tolist()),
+        vi=tuple(data.vi.tolist()),
     )
 
 

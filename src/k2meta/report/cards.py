@@ -34,6 +34,19 @@ from k2meta.types import Cell, Dropped, Effect, Query
 READABLE = 100
 """A figure of more rows than this is a curve: its points are in its file, not on the page."""
 
+FURTHER_NAMES: Mapping[str, str] = {
+    "specification_curve": "Every reasonable analysis at once",
+    "funnel": "Funnel plot",
+    "drapery": "Drapery plot",
+    "cumulative": "Cumulative analysis",
+    "leave_one_out": "Leave-one-out",
+    "baujat": "Baujat plot",
+    "gosh": "All subsets (GOSH)",
+}
+"""Figure -> its heading, in the order of the page."""
+
+NOTHING: Mapping[str, str] = {}
+
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
 
 ASSOCIATION = "Observational: association, not effect"
@@ -134,6 +147,8 @@ class Question:
     missing: tuple[Absent, ...]
     left_out: str
     comparisons: tuple[tuple[str, ...], ...]
+    further: tuple[tuple[str, Picture], ...]
+    not_drawn: tuple[tuple[str, str], ...]
     derivations: TableData
     models: TableData
     dropped: TableData
@@ -344,8 +359,12 @@ def question(
     tables: Mapping[str, TableData],
     outcomes: Mapping[str, str],
     failures: tuple[str, ...] | None,
+    not_drawn: Mapping[str, str] = NOTHING,
 ) -> Question:
-    """Gather everything about one question; ``failures`` are the sentences of the sampler's gate."""
+    """Gather everything about one question.
+
+    ``failures`` are the sentences of the sampler's gate; ``not_drawn`` says why a figure is missing, by its id.
+    """
     name = analysis.spec.id
     fits = tuple(fit for model in (analysis.lead, analysis.beside) if (fit := analysis.fits.get(model)))
     return Question(
@@ -378,6 +397,9 @@ def question(
         missing=tuple(_absent(dropped) for dropped in missing(analysis)),
         left_out=words.left_out_sentence(analysis),
         comparisons=tuple(_comparison(row) for row in analysis.comparisons),
+        further=_further(name, figures),
+        # The others stand beside the check they draw, which says itself why it was not run.
+        not_drawn=tuple((FURTHER_NAMES[one], why) for one, why in not_drawn.items() if one in FURTHER_NAMES),
         derivations=tables["effects"].where("analysis", name).hiding("analysis"),
         models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
         dropped=tables["left_out"].where("analysis", name).hiding("analysis"),
@@ -392,6 +414,12 @@ def question(
         moderation=tables["meta_regression"].where("analysis", name),
         bubble=_picture(figures.get((name, "bubble")), words.bubble_caption(analysis)),
     )
+
+
+def _further(name: str, figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[str, Picture], ...]:
+    """Return the figures beside forest plot and posterior, each with its name."""
+    drawn = ((label, _picture(figures.get((name, one)), "")) for one, label in FURTHER_NAMES.items())
+    return tuple((label, picture) for label, picture in drawn if picture is not None)
 
 
 def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:

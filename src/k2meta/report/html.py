@@ -68,6 +68,7 @@ def render_html(
     check_notes: Sequence[CheckNote] = (),
     claims: Sequence[Decided] = (),
     methods: Sequence[tuple[str, tuple[str, ...]]] = (),
+    not_drawn: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Render the whole report.
 
@@ -94,6 +95,8 @@ def render_html(
         Popular claims with their verdicts; without one their section is absent.
     methods : sequence of (str, tuple of str), optional
         Headings and paragraphs of the methods section (`k2meta.report.methods_text`).
+    not_drawn : mapping, optional
+        Analysis id to the reasons why figures are not drawn, by the id of the figure.
 
     Returns
     -------
@@ -109,7 +112,11 @@ def render_html(
     """
     from markupsafe import Markup
 
-    questions = tuple(_question(a, figures, tables, strips or {}, gates or {}, outcomes or {}) for a in analyses)
+    reasons = not_drawn or {}
+    questions = tuple(
+        _question(a, figures, tables, strips or {}, gates or {}, outcomes or {}, reasons.get(a.spec.id, {}))
+        for a in analyses
+    )
     shown = [name for name in SECTIONS if name != "claims" or claims]
     kept = standards(analyses, tables)
     page = {
@@ -151,13 +158,14 @@ def _question(
     strips: Mapping[str, str],
     gates: Mapping[str, tuple[str, ...]],
     outcomes: Mapping[str, str],
+    not_drawn: Mapping[str, str],
 ) -> Question:
     from markupsafe import Markup
 
     name = analysis.spec.id
     # Drawings are the only text that enters the page unescaped, hence the check that it draws plain shapes only.
     strip = Markup(plain_shapes(strips[name])) if strips.get(name) else ""
-    return question(analysis, strip, figures, tables, outcomes, gates.get(name))
+    return question(analysis, strip, figures, tables, outcomes, gates.get(name), not_drawn)
 
 
 def _environment() -> Environment:

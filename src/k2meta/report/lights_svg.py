@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-LIGHTS: dict[str, tuple[str, str]] = {
-    "low": ("L", "#009E73"),
-    "some concerns": ("S", "#E69F00"),
-    "high": ("H", "#D55E00"),
-    "no information": ("N", "#ffffff"),
-}
-"""Letter and colour of each judgement; whatever else a cell holds is an empty ring."""
+from k2meta.figures.lights import FILLS, LETTERS
 
 _LABEL, _STEP, _ROW, _TOP, _LONGEST = 236, 62, 34, 30, 30
 
@@ -34,7 +28,7 @@ def lights(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> s
         y = _TOP + _ROW * (j + 0.5)
         parts.append(_text(0, y + 4.5, _short(label), "start"))
         parts += [_light(_LABEL + _STEP * (i + 0.5), y, word) for i, word in enumerate(judged)]
-    legend = ", ".join(f"{letter} {word}" for word, (letter, _) in LIGHTS.items())
+    legend = ", ".join(f"{LETTERS[word]} {word}" for word in FILLS)
     parts.append(_text(0, height - 8, f"{legend}, empty ring not assessed", "start"))
     said = "; ".join(
         f"{label}: {', '.join(f'{h} {w}' for h, w in zip(heads, judged, strict=True))}" for label, judged in rows
@@ -52,9 +46,8 @@ def _text(x: float, y: float, words: str, anchor: str) -> str:
 
 
 def _light(x: float, y: float, word: str) -> str:
-    letter, colour = LIGHTS.get(word, ("", "none"))
-    ring = f'<circle cx="{x:g}" cy="{y:g}" r="12" fill="{colour}" stroke="currentColor"/>'
-    if not letter:
+    fill, edge = FILLS.get(word, ("none", "currentColor"))
+    ring = f'<circle cx="{x:g}" cy="{y:g}" r="12" fill="{fill}" stroke="{edge}"/>'
+    if word not in FILLS:
         return ring
-    # Black reaches a contrast of 4.5 on every one of these fills, in the dark page too.
-    return f'{ring}<text x="{x:g}" y="{y + 4.5:g}" text-anchor="middle" fill="#000000">{letter}</text>'
+    return f'{ring}<text x="{x:g}" y="{y + 4.5:g}" text-anchor="middle" fill="#000000">{LETTERS[word]}</text>'

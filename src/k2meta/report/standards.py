@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, MissingResults
+from k2meta.figures.lights import FILLS
 from k2meta.numbers import count, fixed, places
 from k2meta.report import words
 from k2meta.report.flow_svg import flow_diagram
-from k2meta.report.lights_svg import LIGHTS, lights
+from k2meta.report.lights_svg import lights
 from k2meta.tables import Column, TableData
 from k2meta.tables.missing_results import STATUSES, statuses, study_labels
 from k2meta.tables.parts import ABSENT
@@ -81,7 +82,7 @@ def _meaning(analysis: Analysis) -> str:
 
 
 def _lit(row: Mapping[str, object]) -> bool:
-    return any(row[name] in LIGHTS for name in (*DOMAINS, "overall"))
+    return any(row[name] in FILLS for name in (*DOMAINS, "overall"))
 
 
 def _lights(table: TableData) -> str:

@@ -47,11 +47,12 @@ def compact(svg: str) -> str:
     """Return the same drawing in fewer bytes.
 
     A figure is mostly glyphs: their outlines, and where each of them stands. Comments, metadata, blanks and groups
-    that say nothing go; ids become short; paths become relative; coordinates keep a hundredth of a point, outlines
-    of glyphs a fiftieth of a point at the sizes used, neither of which anybody can see.
+    that say nothing go; ids become short; paths become relative; coordinates keep a hundredth of a point, glyphs
+    and their outlines a hundredth of the type size, neither of which anybody can see.
     """
     text = re.sub(r"<\?xml[^>]*>|<!DOCTYPE[^>]*>|<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     text = re.sub(r">\s+<", "><", text.strip()).replace("xlink:href=", "href=")
+    text = re.sub(r' xmlns:xlink="[^"]*"', "", text)
     text = re.sub(r'\sd="([^"]*)" transform="scale\(0\.015625\)"', _outline, text)
     text = re.sub(r'(?<=\sd=")[^"]*', lambda m: _relative(m.group(), HUNDREDTHS), text)
     text = re.sub(r'(<use [^>]*?) transform="translate\(([-\d.]+) 0\)"', r'\1 x="\2"', text)
@@ -63,12 +64,12 @@ def compact(svg: str) -> str:
 
 
 HUNDREDTHS = 100
-COARSER = 16
-"""Glyph outlines come in 1/64 of a hundredth of the type size; a sixteenth of that resolution is kept."""
+FINER = 64
+"""Glyph outlines come in this many parts of a hundredth of the type size; whole hundredths are kept."""
 
 
 def _outline(found: re.Match[str]) -> str:
-    return f' d="{_relative(found[1], 1, COARSER)}" transform="scale({0.015625 * COARSER:g})"'
+    return f' d="{_relative(found[1], 1, FINER)}"'
 
 
 def _relative(path: str, finer: int, coarser: int = 1) -> str:
@@ -112,8 +113,9 @@ def _command(command: str, moved: list[int], finer: int) -> str:
 
 
 def _written(number: int, finer: int) -> str:
-    text = f"{number / finer:.2f}".rstrip("0").rstrip(".") if finer > 1 else str(number)
-    return {"-0": "0", "": "0"}.get(text, text)
+    if number == 0 or finer == 1:
+        return str(number)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{number / finer:.2f}".rstrip("0").rstrip("."))
 
 
 def _plain_groups(text: str) -> str:

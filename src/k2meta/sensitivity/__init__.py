@@ -12,6 +12,7 @@ from k2meta.models.model_averaging import model_averaging
 from k2meta.models.prior_strip import prior_strip
 from k2meta.sensitivity.baujat import baujat
 from k2meta.sensitivity.begg import begg
+from k2meta.sensitivity.confidence_curve import confidence_curve
 from k2meta.sensitivity.conversions import conversions
 from k2meta.sensitivity.cumulative import cumulative
 from k2meta.sensitivity.excess_significance import excess_significance
@@ -21,6 +22,7 @@ from k2meta.sensitivity.influence import influence
 from k2meta.sensitivity.leave_one_out import leave_one_out
 from k2meta.sensitivity.missing_results import missing_results
 from k2meta.sensitivity.moderation import moderation
+from k2meta.sensitivity.multiverse import multiverse
 from k2meta.sensitivity.permutation_test import permutation_test
 from k2meta.sensitivity.pet_peese import pet_peese
 from k2meta.sensitivity.pustejovsky_rodgers import pustejovsky_rodgers
@@ -37,6 +39,8 @@ SENSITIVITY: Mapping[str, Callable[..., Any]] = {
     "baujat": baujat,
     "cumulative": cumulative,
     "gosh": gosh,
+    "multiverse": multiverse,
+    "confidence_curve": confidence_curve,
     "permutation_test": permutation_test,
     "regression_test": regression_test,
     "egger": egger,
