@@ -8,6 +8,7 @@ include: "workflow/common.smk"
 rule all:
     input:
         "reports/report.html",
+        "reports/report.pdf",
         "reports/provenance.json",
 
 
@@ -164,3 +165,16 @@ rule report:
         "results/logs/report.log",
     shell:
         "k2meta report . --results results --provenance {input.provenance} --out {output[0]} 2>&1 | tee {log}"
+
+
+# the page → the same sentences, numbers and figures on A4
+rule pdf:
+    input:
+        code("report"),
+        page="reports/report.html",
+    output:
+        "reports/report.pdf",
+    log:
+        "results/logs/pdf.log",
+    shell:
+        "k2meta pdf --page {input.page} --out {output} 2>&1 | tee {log}"

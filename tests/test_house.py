@@ -111,7 +111,19 @@ def loaded_after(statement: str) -> set[str]:
     return set(out.stdout.split())
 
 
-HEAVY = {"pandas", "scipy.stats", "pymc", "arviz", "matplotlib", "statsmodels", "pytensor", "numba", "h5py"}
+HEAVY = {
+    "pandas",
+    "scipy.stats",
+    "pymc",
+    "arviz",
+    "matplotlib",
+    "statsmodels",
+    "pytensor",
+    "numba",
+    "h5py",
+    "typst",
+    "docx",
+}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

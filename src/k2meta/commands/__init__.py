@@ -14,6 +14,7 @@ from k2meta.commands.fits import fits
 from k2meta.commands.intake import export_project, import_files
 from k2meta.commands.mcmc import mcmc
 from k2meta.commands.new import new
+from k2meta.commands.pdf import pdf
 from k2meta.commands.provenance import provenance
 from k2meta.commands.records import records
 from k2meta.commands.report import report
@@ -23,7 +24,7 @@ from k2meta.commands.trace import trace
 from k2meta.models.errors import ModelError
 from k2meta.types import ProjectError
 
-STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report)
+STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report, pdf)
 
 app = typer.Typer(
     no_args_is_help=True,
