@@ -123,17 +123,18 @@ rule figures:
         "k2meta figures --results results --into {output} 2>&1 | tee {log}"
 
 
-# everything known about all analyses → tables
+# everything known about all analyses → tables, each as CSV and LaTeX; those of a manuscript in one Word file
 rule tables:
     input:
         code("tables"),
         RESULTS,
     output:
         directory("reports/tables"),
+        "reports/tables.docx",
     log:
         "results/logs/tables.log",
     shell:
-        "k2meta tables --results results --into {output} 2>&1 | tee {log}"
+        "k2meta tables --results results --into {output[0]} 2>&1 | tee {log}"
 
 
 # inputs, settings and versions → what is needed to build the same bytes again

@@ -1,4 +1,4 @@
-"""`k2meta tables`: every table of the report as CSV, at full precision."""
+"""`k2meta tables`: every table of the report as CSV at full precision, and as LaTeX and Word for manuscripts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import typer
 from k2meta import io
 from k2meta.commands.options import RESULTS, Into, ResultsFolder
 from k2meta.tables import TABLES, build_tables
+from k2meta.tables.characteristics import characteristics
+from k2meta.tables.writers import WRITERS
 
 
 def tables(results: ResultsFolder = RESULTS, into: Into = Path("reports/tables")) -> None:
     """Write the tables: pooled results, effects with their routes, what was left out, leave-one-out, queries."""
     settings = io.read_config(results / "config.json")
-    queries = io.read_records(results / "records.json").queries
-    analyses = [io.read_analysis(results, spec, settings, queries) for spec in settings.analyses]
-    for name, table in build_tables(analyses, queries).items():
+    found = io.read_records(results / "records.json")
+    analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
+    made = {**build_tables(analyses, found.queries), "characteristics": characteristics(found.trials, analyses)}
+    for name, table in made.items():
         io.write_table(into / f"{name}.csv", table.header, table.values)
-    typer.echo(f"tables: {', '.join(TABLES)} in {into}")
+    for write in WRITERS.values():
+        for name, raw in write(made, settings.review.title, settings.review.authors).items():
+            io.write_bytes(into / name, raw)
+    typer.echo(f"tables: {', '.join([*TABLES, 'characteristics'])} in {into} as CSV, {' and '.join(WRITERS)}")
