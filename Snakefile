@@ -5,11 +5,15 @@
 include: "workflow/common.smk"
 
 
+report: "workflow/report/workflow.rst"
+
+
 rule all:
     input:
         "reports/report.html",
         "reports/report.pdf",
         "reports/provenance.json",
+        "ro-crate-metadata.json",
 
 
 # data/*.csv → validated records and data queries of rows and of pools; every problem of every file at once
@@ -116,7 +120,13 @@ rule figures:
         code("figures"),
         RESULTS,
     output:
-        directory("reports/figures"),
+        report(
+            directory("reports/figures"),
+            patterns=["{figure}.svg"],
+            caption="workflow/report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "results/logs/figures.log",
     shell:
@@ -129,8 +139,19 @@ rule tables:
         code("tables"),
         RESULTS,
     output:
-        directory("reports/tables"),
-        "reports/tables.docx",
+        report(
+            directory("reports/tables"),
+            patterns=["{table}.csv"],
+            caption="workflow/report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        report(
+            "reports/tables.docx",
+            caption="workflow/report/word.rst",
+            category="Tables",
+            labels={"table": "for a manuscript (Word)"},
+        ),
     log:
         "results/logs/tables.log",
     shell:
@@ -144,7 +165,12 @@ rule provenance:
         code("provenance"),
         config="results/config.json",
     output:
-        "reports/provenance.json",
+        report(
+            "reports/provenance.json",
+            caption="workflow/report/provenance.rst",
+            category="Provenance",
+            labels={"file": "provenance"},
+        ),
     log:
         "results/logs/provenance.log",
     shell:
@@ -160,8 +186,18 @@ rule report:
         "reports/tables",
         provenance="reports/provenance.json",
     output:
-        "reports/report.html",
-        "reports/numbers.csv",
+        report(
+            "reports/report.html",
+            caption="workflow/report/page.rst",
+            category="Report",
+            labels={"format": "page"},
+        ),
+        report(
+            "reports/numbers.csv",
+            caption="workflow/report/numbers.rst",
+            category="Report",
+            labels={"format": "numbers"},
+        ),
     log:
         "results/logs/report.log",
     shell:
@@ -174,8 +210,40 @@ rule pdf:
         code("report"),
         page="reports/report.html",
     output:
-        "reports/report.pdf",
+        report(
+            "reports/report.pdf",
+            caption="workflow/report/pdf.rst",
+            category="Report",
+            labels={"format": "PDF"},
+        ),
     log:
         "results/logs/pdf.log",
     shell:
         "k2meta pdf --page {input.page} --out {output} 2>&1 | tee {log}"
+
+
+# all that went in and came out → sizes and hashes, as archives read them; the project is the root of the crate
+rule crate:
+    input:
+        DATA,
+        code("citation"),
+        "config/config.yaml",
+        "reports/report.html",
+        "reports/report.pdf",
+        "reports/numbers.csv",
+        "reports/provenance.json",
+        "reports/figures",
+        "reports/tables",
+        "reports/tables.docx",
+        config="results/config.json",
+    output:
+        report(
+            "ro-crate-metadata.json",
+            caption="workflow/report/crate.rst",
+            category="Provenance",
+            labels={"file": "RO-Crate"},
+        ),
+    log:
+        "results/logs/crate.log",
+    shell:
+        "k2meta crate . --config {input.config} --out {output} 2>&1 | tee {log}"

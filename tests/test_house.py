@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "numbers": set(),
     "provenance": set(),
+    "citation": set(),
     "config": {"types"},
     "analysis": {"types", "config", "models.fit"},
     "trace": {"analysis", "types", "numbers", "models.fit"},

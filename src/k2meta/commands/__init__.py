@@ -8,11 +8,13 @@ import typer
 
 from k2meta.commands.challenge import challenge
 from k2meta.commands.check import check
+from k2meta.commands.crate import crate
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
 from k2meta.commands.intake import export_project, import_files
 from k2meta.commands.mcmc import mcmc
+from k2meta.commands.metadata import metadata
 from k2meta.commands.new import new
 from k2meta.commands.pdf import pdf
 from k2meta.commands.provenance import provenance
@@ -24,7 +26,7 @@ from k2meta.commands.trace import trace
 from k2meta.models.errors import ModelError
 from k2meta.types import ProjectError
 
-STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report, pdf)
+STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report, pdf, crate)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +41,7 @@ for name, tool in (
     ("trace", trace),
     ("export", export_project),
     ("challenge", challenge),
+    ("metadata", metadata),
 ):
     app.command(name, rich_help_panel="For people")(tool)
 for stage in STAGES:
