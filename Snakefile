@@ -139,14 +139,14 @@ rule tables:
         code("tables"),
         RESULTS,
     output:
-        report(
+        into=report(
             directory("reports/tables"),
             patterns=["{table}.csv"],
             caption="workflow/report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
-        report(
+        word=report(
             "reports/tables.docx",
             caption="workflow/report/word.rst",
             category="Tables",
@@ -155,7 +155,7 @@ rule tables:
     log:
         "results/logs/tables.log",
     shell:
-        "k2meta tables --results results --into {output[0]} 2>&1 | tee {log}"
+        "k2meta tables --results results --into {output.into} 2>&1 | tee {log}"
 
 
 # inputs, settings and versions → what is needed to build the same bytes again
@@ -186,13 +186,13 @@ rule report:
         "reports/tables",
         provenance="reports/provenance.json",
     output:
-        report(
+        page=report(
             "reports/report.html",
             caption="workflow/report/page.rst",
             category="Report",
             labels={"format": "page"},
         ),
-        report(
+        numbers=report(
             "reports/numbers.csv",
             caption="workflow/report/numbers.rst",
             category="Report",
@@ -201,7 +201,7 @@ rule report:
     log:
         "results/logs/report.log",
     shell:
-        "k2meta report . --results results --provenance {input.provenance} --out {output[0]} 2>&1 | tee {log}"
+        "k2meta report . --results results --provenance {input.provenance} --out {output.page} 2>&1 | tee {log}"
 
 
 # the page → the same sentences, numbers and figures on A4
