@@ -149,3 +149,9 @@ def test_what_a_script_needs_and_what_is_hidden_is_not_printed() -> None:
     assert [block["kind"] for block in found] == ["heading", "par", "table"]
     assert said(found[1]["text"]) == "loose text"
     assert said(found[2]["head"][0][0]) == "Head"
+
+
+def test_parts_of_a_line_that_the_page_sets_apart_do_not_run_together() -> None:
+    body = "<p>C02-x<span>warn</span></p><p><span><b>Rule</b> r</span><span><b>So far</b> s</span></p>"
+    found = document(f"<html><main>{body}</main></html>")["blocks"]
+    assert [said(block["text"]) for block in found] == ["C02-x · warn", "Rule r · So far s"]

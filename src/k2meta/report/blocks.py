@@ -183,6 +183,9 @@ def _inline(element: Element, *, outer: bool = False, **style: Any) -> list[Bloc
         style = {**style, **_style(element)}
     runs = [{"t": " "}] if element.tag == "br" else _runs_of_text(element.text, **style)
     for child in element:
+        if child.tag == "span" and runs and not runs[-1]["t"].endswith(" "):
+            # The page sets such parts apart by its layout.
+            runs.append({"t": " · "})
         runs += _inline(child, **style)
         runs += _runs_of_text(child.tail, **style)
     return runs
