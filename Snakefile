@@ -5,10 +5,15 @@
 include: "workflow/common.smk"
 
 
+report: "workflow/report/workflow.rst"
+
+
 rule all:
     input:
         "reports/report.html",
+        "reports/report.pdf",
         "reports/provenance.json",
+        "ro-crate-metadata.json",
 
 
 # data/*.csv → validated records and data queries of rows and of pools; every problem of every file at once
@@ -119,24 +124,42 @@ rule figures:
         code("figures"),
         RESULTS,
     output:
-        directory("reports/figures"),
+        report(
+            directory("reports/figures"),
+            patterns=["{figure}.svg"],
+            caption="workflow/report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         "results/logs/figures.log",
     shell:
         "k2meta figures --results results --into {output} 2>&1 | tee {log}"
 
 
-# everything known about all analyses → tables
+# everything known about all analyses → tables, each as CSV and LaTeX; those of a manuscript in one Word file
 rule tables:
     input:
         code("tables"),
         RESULTS,
     output:
-        directory("reports/tables"),
+        into=report(
+            directory("reports/tables"),
+            patterns=["{table}.csv"],
+            caption="workflow/report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        word=report(
+            "reports/tables.docx",
+            caption="workflow/report/word.rst",
+            category="Tables",
+            labels={"table": "for a manuscript (Word)"},
+        ),
     log:
         "results/logs/tables.log",
     shell:
-        "k2meta tables --results results --into {output} 2>&1 | tee {log}"
+        "k2meta tables --results results --into {output.into} 2>&1 | tee {log}"
 
 
 # inputs, settings and versions → what is needed to build the same bytes again
@@ -146,7 +169,12 @@ rule provenance:
         code("provenance"),
         config="results/config.json",
     output:
-        "reports/provenance.json",
+        report(
+            "reports/provenance.json",
+            caption="workflow/report/provenance.rst",
+            category="Provenance",
+            labels={"file": "provenance"},
+        ),
     log:
         "results/logs/provenance.log",
     shell:
@@ -162,9 +190,64 @@ rule report:
         "reports/tables",
         provenance="reports/provenance.json",
     output:
-        page="reports/report.html",
-        numbers="reports/numbers.csv",
+        page=report(
+            "reports/report.html",
+            caption="workflow/report/page.rst",
+            category="Report",
+            labels={"format": "page"},
+        ),
+        numbers=report(
+            "reports/numbers.csv",
+            caption="workflow/report/numbers.rst",
+            category="Report",
+            labels={"format": "numbers"},
+        ),
     log:
         "results/logs/report.log",
     shell:
         "k2meta report . --results results --provenance {input.provenance} --out {output.page} 2>&1 | tee {log}"
+
+
+# the page → the same sentences, numbers and figures on A4
+rule pdf:
+    input:
+        code("report"),
+        page="reports/report.html",
+    output:
+        report(
+            "reports/report.pdf",
+            caption="workflow/report/pdf.rst",
+            category="Report",
+            labels={"format": "PDF"},
+        ),
+    log:
+        "results/logs/pdf.log",
+    shell:
+        "k2meta pdf --page {input.page} --out {output} 2>&1 | tee {log}"
+
+
+# all that went in and came out → sizes and hashes, as archives read them; the project is the root of the crate
+rule crate:
+    input:
+        DATA,
+        code("citation"),
+        "config/config.yaml",
+        "reports/report.html",
+        "reports/report.pdf",
+        "reports/numbers.csv",
+        "reports/provenance.json",
+        "reports/figures",
+        "reports/tables",
+        "reports/tables.docx",
+        config="results/config.json",
+    output:
+        report(
+            "ro-crate-metadata.json",
+            caption="workflow/report/crate.rst",
+            category="Provenance",
+            labels={"file": "RO-Crate"},
+        ),
+    log:
+        "results/logs/crate.log",
+    shell:
+        "k2meta crate . --config {input.config} --out {output} 2>&1 | tee {log}"

@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "numbers": set(),
     "provenance": set(),
+    "citation": set(),
     "config": {"types"},
     "trace": {"analysis", "types", "numbers", "models.fit"},
     "refits": {"models.fit"},
@@ -115,7 +116,19 @@ def loaded_after(statement: str) -> set[str]:
     return set(out.stdout.split())
 
 
-HEAVY = {"pandas", "scipy.stats", "pymc", "arviz", "matplotlib", "statsmodels", "pytensor", "numba", "h5py"}
+HEAVY = {
+    "pandas",
+    "scipy.stats",
+    "pymc",
+    "arviz",
+    "matplotlib",
+    "statsmodels",
+    "pytensor",
+    "numba",
+    "h5py",
+    "typst",
+    "docx",
+}
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -441,6 +441,22 @@ def read_inputs(folder: Path) -> dict[str, bytes]:
     return {f"data/{path.name}": path.read_bytes() for path in paths}
 
 
+def read_outputs(folder: Path) -> dict[str, bytes]:
+    """Return the content of every published file of a project, by its name relative to the project."""
+    found = (path for path in (folder / "reports").rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(found)}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return a parsed TOML file; a syntax error is a `ProjectError`."""
+    import tomllib
+
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise _fail(path.name, f"is not TOML: {error}", "mend the syntax at this line") from None
+
+
 def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
     """Return the entries of a BibTeX file: ``key``, ``kind`` and its fields; none when the file is missing."""
     if not path.exists():

@@ -9,12 +9,15 @@ import typer
 from k2meta.commands.calibrate import calibrate
 from k2meta.commands.challenge import challenge
 from k2meta.commands.check import check
+from k2meta.commands.crate import crate
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
 from k2meta.commands.intake import export_project, import_files
 from k2meta.commands.mcmc import mcmc
+from k2meta.commands.metadata import metadata
 from k2meta.commands.new import new
+from k2meta.commands.pdf import pdf
 from k2meta.commands.provenance import provenance
 from k2meta.commands.records import records
 from k2meta.commands.report import report
@@ -24,7 +27,7 @@ from k2meta.commands.trace import trace
 from k2meta.models.errors import ModelError
 from k2meta.types import ProjectError
 
-STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report)
+STAGES = (records, effects, fits, mcmc, sensitivity, figures, tables, provenance, report, pdf, crate)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,6 +43,7 @@ for name, tool in (
     ("export", export_project),
     ("challenge", challenge),
     ("calibrate", calibrate),
+    ("metadata", metadata),
 ):
     app.command(name, rich_help_panel="For people")(tool)
 for stage in STAGES:

@@ -12,6 +12,7 @@ from k2meta.numbers import count, fixed
 from k2meta.report import prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
+from k2meta.tables.characteristics import intervention, randomised, trial_link
 from k2meta.tables.data_queries import STATUSES
 from k2meta.tables.left_out import KINDS
 from k2meta.tables.parts import (
@@ -287,40 +288,16 @@ def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
     def cell(name: str) -> str:
         return text(trial.get(name))
 
-    given, dose = cell("intervention" if trial.get("intervention") else "vitamer"), trial.get("dose_ug_per_day")
     return {
         "label": cell("label") if trial.get("label") else cell("study_id"),
         "href": trial_link(trial),
         "design": cell("design"),
         "population": cell("population"),
-        "intervention": given if dose is None else f"{given}, {text(dose)} µg a day",
+        "intervention": intervention(trial),
         "comparator": cell("comparator"),
         "months": cell("duration_months"),
-        "people": _randomised(trial),
+        "people": text(randomised(trial)),
     }
-
-
-def _randomised(trial: Mapping[str, Cell]) -> str:
-    total = trial.get("n_randomised_total")
-    arms = [trial.get("n_randomised_treat"), trial.get("n_randomised_ctrl")]
-    numbers = [n for n in arms if isinstance(n, float | int)]
-    if total is None and len(numbers) == 2:
-        total = numbers[0] + numbers[1]
-    return text(total)
-
-
-def trial_link(trial: Mapping[str, Cell]) -> str:
-    """Return the public page of a trial: its DOI, PubMed entry or registration, in that order."""
-    if trial.get("doi"):
-        return f"https://doi.org/{trial['doi']}"
-    if isinstance(pmid := trial.get("pmid"), str | float | int) and pmid:
-        return f"https://pubmed.ncbi.nlm.nih.gov/{text(pmid)}/" if isinstance(pmid, str) else _pubmed(pmid)
-    registration = str(trial.get("registration") or "")
-    return f"https://clinicaltrials.gov/study/{registration}" if registration.startswith("NCT") else ""
-
-
-def _pubmed(pmid: float) -> str:
-    return f"https://pubmed.ncbi.nlm.nih.gov/{int(pmid)}/"
 
 
 # --- data queries ------------------------------------------------------------------------------------
