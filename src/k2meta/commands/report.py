@@ -13,6 +13,7 @@ from k2meta.analysis import Analysis
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import strip
+from k2meta.numbers import TracedCount
 from k2meta.report import FigureAsset, ReviewMeta, render_html
 from k2meta.tables import build_tables
 from k2meta.tables.parts import exact_twin
@@ -70,7 +71,7 @@ def _meta(settings: Config) -> ReviewMeta:
         limits=review.limits,
         search_note=review.search,
         authors=review.authors,
-        small_k=settings.lead.small_k,
+        small_k=TracedCount(settings.lead.small_k, "config.lead.small_k"),
     )
 
 
@@ -99,6 +100,7 @@ def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dic
                     alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),
+                    file=f"{folder.name}/{stem.name}.csv",
                 )
     return assets
 

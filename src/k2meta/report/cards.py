@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, Comparison
 from k2meta.models.fit import Fit
-from k2meta.numbers import count, fixed
+from k2meta.numbers import Traced, TracedCount, cited, count, fixed
 from k2meta.report import prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
@@ -92,7 +92,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure with the sentence it supports, and its rows in writing."""
+    """A figure with the sentence it supports, its rows in writing, their file, and the study each row is about."""
 
     src: str
     alt: str
@@ -100,6 +100,8 @@ class Picture:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     points: int
+    file: str
+    studies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ def trial_rows(
 
 def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
     def cell(name: str) -> str:
-        return text(trial.get(name))
+        return text(_of_trial(trial, name, trial.get(name)))
 
     given, dose = cell("intervention" if trial.get("intervention") else "vitamer"), trial.get("dose_ug_per_day")
     return {
@@ -268,7 +270,7 @@ def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
         "href": trial_link(trial),
         "design": cell("design"),
         "population": cell("population"),
-        "intervention": given if dose is None else f"{given}, {text(dose)} µg a day",
+        "intervention": given if dose is None else f"{given}, {cell('dose_ug_per_day')} µg a day",
         "comparator": cell("comparator"),
         "months": cell("duration_months"),
         "people": _randomised(trial),
@@ -281,7 +283,14 @@ def _randomised(trial: Mapping[str, Cell]) -> str:
     numbers = [n for n in arms if isinstance(n, float | int)]
     if total is None and len(numbers) == 2:
         total = numbers[0] + numbers[1]
-    return text(total)
+    return text(_of_trial(trial, "n_randomised_total", total))
+
+
+def _of_trial(trial: Mapping[str, Cell], column: str, value: Cell) -> Cell:
+    """Return a number of the trial table under the id of its cell."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        return value
+    return Traced(value, f"trials.{trial.get('study_id')}.{column}")
 
 
 def trial_link(trial: Mapping[str, Cell]) -> str:
@@ -309,7 +318,8 @@ def query_notes(queries: Sequence[Query]) -> tuple[Note, ...]:
 def _query(query: Query) -> Note:
     decision = query.reason if query.reason else "no decision yet"
     who = f" ({query.by})" if query.by else ""
-    place = f"{query.file} row {query.row}" + (f", {', '.join(query.columns)}" if query.columns else "")
+    row = cited(TracedCount(query.row, f"queries.{query.query_id}.row"), str(query.row))
+    place = f"{query.file} row {row}" + (f", {', '.join(query.columns)}" if query.columns else "")
     found = (
         ("Rule", query.rule),
         ("So far" if query.status == "open" else "Decided", f"{decision}{who}"),
@@ -389,7 +399,10 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
         return None
     points = len(asset.rows) if len(asset.rows) > READABLE else 0
     rows = tuple(tuple(_cell(value) for value in row) for row in asset.rows[: 0 if points else READABLE])
-    return Picture(asset.data_uri, asset.alt, asset.caption or finding, asset.columns, rows, points)
+    at = asset.columns.index("study_id") if "study_id" in asset.columns else None
+    studies = tuple("" if at is None else text(row[at]).strip(ABSENT) for row in asset.rows[: len(rows)])
+    said = asset.caption or finding
+    return Picture(asset.data_uri, asset.alt, said, asset.columns, rows, points, asset.file, studies)
 
 
 def _strip(asset: FigureAsset | None, analysis: Analysis) -> Picture | None:
