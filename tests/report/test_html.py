@@ -379,6 +379,19 @@ def test_a_compact_drawing_keeps_its_shapes_and_its_references() -> None:
     )
 
 
+def test_the_table_of_a_figure_names_its_rows_first_and_its_file() -> None:
+    analysis = named(5, "MD")
+    rows = tuple(("study", e.study_id, e.label, e.yi) for e in analysis.effects)
+    asset = FigureAsset(
+        "<svg/>", "Forest plot of studies", ("row", "study_id", "label", "yi"), rows, file="figures/x_forest.csv"
+    )
+    html = render([analysis], figures={(analysis.spec.id, "forest"): asset})
+    table = html[html.index('<table data-file="figures/x_forest.csv">') :]
+    assert re.findall(r'<th scope="col">([^<]*)</th>', table[: table.index("</thead>")]) == ["label", "row", "yi"]
+    for effect in analysis.effects:
+        assert f'<tr data-study="{effect.study_id}"><th scope="row">{effect.label}</th>' in table
+
+
 def test_the_points_of_a_curve_stay_in_its_file() -> None:
     analysis = named(5, "MD")
     curve = FigureAsset("<svg/>", "Posterior of the mean effect.", ("x", "density"), ((0.123, 0.456),) * 101)

@@ -398,11 +398,21 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
     if asset is None:
         return None
     points = len(asset.rows) if len(asset.rows) > READABLE else 0
-    rows = tuple(tuple(_cell(value) for value in row) for row in asset.rows[: 0 if points else READABLE])
+    order = _order(asset.columns)
+    rows = tuple(tuple(_cell(row[i]) for i in order) for row in asset.rows[: 0 if points else READABLE])
     at = asset.columns.index("study_id") if "study_id" in asset.columns else None
     studies = tuple("" if at is None else text(row[at]).strip(ABSENT) for row in asset.rows[: len(rows)])
     said = asset.caption or finding
-    return Picture(asset.data_uri, asset.alt, said, asset.columns, rows, points, asset.file, studies)
+    head = tuple(asset.columns[i] for i in order)
+    return Picture(asset.data_uri, asset.alt, said, head, rows, points, asset.file, studies)
+
+
+def _order(columns: tuple[str, ...]) -> list[int]:
+    """Return the columns that people read: the name of a row first, and not its id beside its name."""
+    if "label" not in columns:
+        return list(range(len(columns)))
+    name = columns.index("label")
+    return [name, *(i for i, column in enumerate(columns) if column not in ("label", "study_id"))]
 
 
 def _strip(asset: FigureAsset | None, analysis: Analysis) -> Picture | None:
