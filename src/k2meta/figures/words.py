@@ -148,7 +148,7 @@ def measure(spec: Spec) -> str:
 
 def direction(spec: Spec) -> str:
     """Say in words which way the effect scale points."""
-    what = "ratio below 1" if spec.measure == "LOGRATIO" else "negative"
+    what = "ratio below one" if spec.measure == "LOGRATIO" else "negative"
     return f"{what} favours {spec.favours_low}"
 
 
