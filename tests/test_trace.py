@@ -106,3 +106,18 @@ def test_the_chain_of_one_effect_is_that_study_alone() -> None:
 def test_a_number_of_no_analysis_is_an_error() -> None:
     with pytest.raises(KeyError):
         chain("elsewhere.k", [samples.analysis(3, "MD")])
+
+
+@pytest.mark.parametrize(
+    ("number_id", "said"),
+    [
+        ("trials.Shea2009.dose_ug_per_day", "data/trials.csv"),
+        ("queries.open", "data/queries.csv"),
+        ("config.lead.small_k", "config/config.yaml"),
+        ("page.trials", "lists"),
+    ],
+)
+def test_a_number_of_no_question_says_where_it_stands(number_id: str, said: str) -> None:
+    made = chain(number_id, ())
+    assert said in made.made_by
+    assert made.parts == ()

@@ -16,11 +16,19 @@ from typing import Any
 
 from k2meta.analysis import Analysis
 from k2meta.models.fit import Fit, Posterior
-from k2meta.numbers import Traced, TracedCount, field_name
+from k2meta.numbers import Traced, TracedCount, cited, field_name
 from k2meta.types import Effect
 
 NAMED_BY = ("query_id", "study_id", "test", "quantity", "label", "name", "id")
 """What names a row of a list in a path, the first that it has."""
+
+BESIDE = {
+    "trials": "a cell of data/trials.csv, in the row and the column that the id names",
+    "queries": "the data queries of this build, with their decisions in data/queries.csv",
+    "config": "a setting in config/config.yaml",
+    "page": "a count of what this part of the page lists",
+}
+"""What made a number that belongs to no question, by the first word of its id."""
 
 _ON_PAGE = re.compile(r'<data value="([^"]*)" data-from="([^"]*)">([^<]*)</data>')
 
@@ -148,6 +156,8 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
         When no analysis, and no model of it, has that name.
     """
     name, _, path = number_id.partition(".")
+    if name in BESIDE:
+        return Chain(BESIDE[name], ())
     analysis = next((a for a in analyses if a.spec.id == name), None)
     if analysis is None:
         raise KeyError(name)
@@ -167,8 +177,15 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
 
 
 def _model(fit: Fit) -> str:
-    options = "; ".join(f"{name}: {value}" for name, value in sorted(fit.options.items()))
+    options = "; ".join(f"{name}: {_option(value)}" for name, value in sorted(fit.options.items()))
     return f"{fit.method} ({options})" if options else fit.method
+
+
+def _option(value: object) -> str:
+    """Write a setting of a model: whole numbers without a decimal point."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return cited(value, str(int(value)) if float(value).is_integer() else str(float(value)))
+    return str(value)
 
 
 def _parts(analysis: Analysis, fit: Fit | None) -> tuple[Part, ...]:

@@ -14,6 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
+BUILT = pytest.StashKey[Path]()
+SHIPPED = pytest.StashKey[tuple[Path, Path]]()
+"""What a session has built already; the tests of tests/browser look at the same builds."""
 
 
 @pytest.fixture(scope="session")
@@ -60,17 +63,24 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, build: Run) -> Path:
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build: Run) -> Path:
     """Return the tiny project, built once for all tests that only look."""
+    if BUILT in request.config.stash:
+        return request.config.stash[BUILT]
     folder = copy(ROOT / "tests" / "projects" / "three_questions", tmp_path_factory.mktemp("tiny") / "review")
     done = build(folder)
     assert done.returncode == 0, done.stdout + done.stderr
+    request.config.stash[BUILT] = folder
     return folder
 
 
 @pytest.fixture(scope="session")
-def shipped(tmp_path_factory: pytest.TempPathFactory, build: Run) -> tuple[Path, Path]:
+def shipped(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build: Run
+) -> tuple[Path, Path]:
     """Return the shipped review, built twice in two folders with another locale, time zone and hash seed."""
+    if SHIPPED in request.config.stash:
+        return request.config.stash[SHIPPED]
     folders = []
     for name, variables in (
         ("first", {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
@@ -80,4 +90,5 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, build: Run) -> tuple[Path,
         done = build(folder, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         folders.append(folder)
+    request.config.stash[SHIPPED] = folders[0], folders[1]
     return folders[0], folders[1]

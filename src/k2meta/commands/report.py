@@ -14,6 +14,7 @@ from k2meta.claims import decide, read_claims
 from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import caption, not_drawn, strip
+from k2meta.numbers import TracedCount
 from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
 from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
@@ -84,7 +85,7 @@ def _meta(settings: Config) -> ReviewMeta:
         limits=review.limits,
         search_note=review.search,
         authors=review.authors,
-        small_k=settings.lead.small_k,
+        small_k=TracedCount(settings.lead.small_k, "config.lead.small_k"),
     )
 
 
@@ -114,6 +115,7 @@ def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dic
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),
                     caption=caption(name, analysis),
+                    file=f"{folder.name}/{stem.name}.csv",
                 )
     return assets
 

@@ -154,7 +154,7 @@ def null(spec: Spec) -> str:
 
 def direction(spec: Spec) -> str:
     """Say in words which way the effect scale points."""
-    what = "ratio below 1" if spec.measure == "LOGRATIO" else "negative"
+    what = "ratio below one" if spec.measure == "LOGRATIO" else "negative"
     return f"{what} {'means' if spec.contrast == 'active_arm' else 'favours'} {spec.favours_low}"
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, Comparison, Spec
 from k2meta.models.fit import Fit
-from k2meta.numbers import count, fixed
+from k2meta.numbers import TracedCount, cited, count, fixed
 from k2meta.report import prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
-from k2meta.tables.characteristics import intervention, randomised, trial_link
+from k2meta.tables.characteristics import intervention, of_trial, randomised, trial_link
 from k2meta.tables.data_queries import STATUSES
 from k2meta.tables.left_out import KINDS
 from k2meta.tables.parts import (
@@ -109,7 +109,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure with the sentence it supports, and its rows in writing."""
+    """A figure with the sentence it supports, its rows in writing, their file, and the study each row is about."""
 
     src: str
     alt: str
@@ -117,6 +117,8 @@ class Picture:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     points: int
+    file: str
+    studies: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ def trial_rows(
 
 def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
     def cell(name: str) -> str:
-        return text(trial.get(name))
+        return text(of_trial(trial, name))
 
     return {
         "label": cell("label") if trial.get("label") else cell("study_id"),
@@ -311,7 +313,8 @@ def query_notes(queries: Sequence[Query]) -> tuple[Note, ...]:
 def _query(query: Query) -> Note:
     decision = query.reason if query.reason else "no decision yet"
     who = f" ({query.by})" if query.by else ""
-    place = f"{query.file} row {query.row}" + (f", {', '.join(query.columns)}" if query.columns else "")
+    row = cited(TracedCount(query.row, f"queries.{query.query_id}.row"), str(query.row))
+    place = f"{query.file} row {row}" + (f", {', '.join(query.columns)}" if query.columns else "")
     found = (
         ("Rule", query.rule),
         ("So far" if query.status == "open" else "Decided", f"{decision}{who}"),
@@ -403,8 +406,21 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
     if asset is None:
         return None
     points = len(asset.rows) if len(asset.rows) > READABLE else 0
-    rows = tuple(tuple(_cell(value) for value in row) for row in asset.rows[: 0 if points else READABLE])
-    return Picture(asset.data_uri, asset.alt, asset.caption or finding, asset.columns, rows, points)
+    order = _order(asset.columns)
+    rows = tuple(tuple(_cell(row[i]) for i in order) for row in asset.rows[: 0 if points else READABLE])
+    at = asset.columns.index("study_id") if "study_id" in asset.columns else None
+    studies = tuple("" if at is None else text(row[at]).strip(ABSENT) for row in asset.rows[: len(rows)])
+    said = asset.caption or finding
+    head = tuple(asset.columns[i] for i in order)
+    return Picture(asset.data_uri, asset.alt, said, head, rows, points, asset.file, studies)
+
+
+def _order(columns: tuple[str, ...]) -> list[int]:
+    """Return the columns that people read: the name of a row first, and not its id beside its name."""
+    if "label" not in columns:
+        return list(range(len(columns)))
+    name = columns.index("label")
+    return [name, *(i for i, column in enumerate(columns) if column not in ("label", "study_id"))]
 
 
 def _strip(asset: FigureAsset | None, analysis: Analysis) -> Picture | None:

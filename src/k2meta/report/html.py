@@ -1,16 +1,19 @@
-"""The report as one HTML file: no script, no request, no clock."""
+"""The report as one HTML file: no request, no clock, and one small script that it reads well without."""
 
 from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import partial
+from hashlib import sha256
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from k2meta.analysis import Analysis
 from k2meta.claims import Decided
-from k2meta.numbers import CITED, plain
+from k2meta.numbers import CITED, Traced, TracedCount, count, plain
 from k2meta.report import words
 from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
 from k2meta.report.claims import claims_page
@@ -146,9 +149,19 @@ def render_html(
         "provenance": tuple(_block(name, value) for name, value in provenance.items()),
         "bibliography": tuple(_reference(entry) for entry in bibliography),
         "marks": MARKS,
+        **_script(),
         "between": words.BETWEEN,
     }
     return _environment().get_template("report.html.j2").render(page)
+
+
+def _script() -> dict[str, object]:
+    """Return the script of the page, and the hash by which its policy lets this script run and no other."""
+    from markupsafe import Markup
+
+    source = resources.files("k2meta.report").joinpath("templates/script.js").read_text("utf-8")
+    digest = b64encode(sha256(source.encode()).digest()).decode()
+    return {"script": Markup(source), "script_hash": f"sha256-{digest}"}
 
 
 def _question(
@@ -182,16 +195,25 @@ def _environment() -> Environment:
     environment.finalize = _written
     environment.filters["first_up"] = words.first_up
     environment.filters["plain"] = plain
+    environment.filters["tally"] = tally
     return environment
 
 
 def _written(value: object) -> object:
     """Keep a number on one line with its per cent sign and a p value with its letter; say which field it is."""
+    if isinstance(value, Traced | TracedCount):
+        value = count(value)
     if type(value) is not str:
         return value
     value = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
     value = re.sub(r"\bp ([=<>]) (?=[\d\ue000])", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", value)
     return _cited(value) if CITED.search(value) else value
+
+
+def tally(things: Sequence[object] | int, name: str) -> TracedCount:
+    """Return how many things are listed, as a number with an id of its own."""
+    found = things if isinstance(things, int) else len(things)
+    return TracedCount(found, re.sub(r"[^A-Za-z0-9_.:-]+", "_", name))
 
 
 def _cited(sentence: str) -> Markup:
@@ -207,14 +229,14 @@ def _cited(sentence: str) -> Markup:
     return Markup().join([*parts, Markup.escape(sentence[end:])])
 
 
-def _sources(analyses: Sequence[Analysis], body: str) -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+def _sources(analyses: Sequence[Analysis], body: str) -> tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...]:
     """Return, by question, each number of the sentences: written, full value, id, and what made it.
 
     The cells of tables stand at full precision in the files of the tables, so they are not repeated here.
     """
     found = numbers(_TABLE.sub("", body))
     return tuple(
-        (analysis.spec.title, rows)
+        (analysis.spec.id, analysis.spec.title, rows)
         for analysis in analyses
         if (rows := tuple(_source(n, analyses) for n in found if n.id.startswith(f"{analysis.spec.id}.")))
     )
@@ -227,7 +249,8 @@ def _source(number: Number, analyses: Sequence[Analysis]) -> tuple[str, ...]:
 
 def _counts(queries: Sequence[Query]) -> dict[str, int]:
     open_ones = sum(query.status == "open" for query in queries)
-    return {"found": len(queries), "open": open_ones, "decided": len(queries) - open_ones}
+    found = {"found": len(queries), "open": open_ones, "decided": len(queries) - open_ones}
+    return {name: TracedCount(n, f"queries.{name}") for name, n in found.items()}
 
 
 def _block(name: str, value: object) -> tuple[str, str, tuple[tuple[str, str], ...]]:

@@ -6,9 +6,9 @@ import math
 
 from k2meta.analysis import Analysis, Averaged, Spec, UnderPrior
 from k2meta.models.fit import Estimate
-from k2meta.numbers import displayed, fixed, percent, places
+from k2meta.numbers import cited, displayed, fixed, of, percent, places
 from k2meta.report import words
-from k2meta.tables.parts import significant, typeset
+from k2meta.tables.parts import derived, significant, tallied, typeset
 
 Run = tuple[str, float, float, float]
 """A prior in words, and posterior mean and interval of mu under it."""
@@ -27,7 +27,7 @@ def strip_sentence(analysis: Analysis) -> str:
     if lead is None or len(run) < 2:
         return ""
     widths = [high - low for _, _, low, high in run]
-    ratio = max(widths) / min(widths)
+    ratio = derived(analysis, "prior_strip.widest_to_narrowest", max(widths) / min(widths))
     moves = _moves(analysis, run, ratio)
     if analysis.k == 2 and ratio >= DECIDES:
         moves = f"With two {words.noun(analysis.spec)}s the prior of τ is the answer: {moves}"
@@ -50,8 +50,9 @@ def _moves(analysis: Analysis, run: list[Run], ratio: float) -> str:
 
     means, lows, highs = [row[1] for row in run], [row[2] for row in run], [row[3] for row in run]
     unit = "" if spec.measure == "LOGRATIO" else f" {spec.unit}"
+    ran = tallied(analysis, "prior_strip.run", len(run))
     return (
-        f"under {words.number_word(len(run))} priors of τ the posterior mean is {reach(means)}{unit}, the lower "
+        f"under {words.number_word(ran)} priors of τ the posterior mean is {reach(means)}{unit}, the lower "
         f"end of its interval {reach(lows)} and the upper end {reach(highs)}; the widest interval is "
         f"{significant(ratio, 2)} times as wide as the narrowest"
         f"{' on the log scale' if spec.measure == 'LOGRATIO' else ''}."
@@ -68,13 +69,17 @@ def _reads(analysis: Analysis, run: list[Run], lead: Run) -> str:
     if not others:
         return f"Under every one of them the interval {held}."
     names = "; ".join(typeset(name) for name in others)
+    ran, differ = (
+        tallied(analysis, "prior_strip.run", len(run)),
+        tallied(analysis, "prior_strip.changed", len(others)),
+    )
     if reading == "neither":
         instead = "excludes it"
     else:
         instead = "includes it" if all(sides[name] == "neither" for name in others) else "reads differently"
     return (
-        f"Under the prior of the fit the interval {held}; under {words.number_word(len(others))} of the "
-        f"{words.number_word(len(run))} it {instead} ({names})."
+        f"Under the prior of the fit the interval {held}; under {words.number_word(differ)} of the "
+        f"{words.number_word(ran)} it {instead} ({names})."
     )
 
 
@@ -109,7 +114,7 @@ def _probabilities(analysis: Analysis, found: Averaged) -> str:
 
 
 def _other_than(spec: Spec) -> str:
-    return "an average ratio other than 1" if spec.measure == "LOGRATIO" else "a mean other than zero"
+    return "an average ratio other than one" if spec.measure == "LOGRATIO" else "a mean other than zero"
 
 
 def _weighed(before: float | None, after: float | None, log_bf: float | None) -> str:
@@ -120,8 +125,8 @@ def _weighed(before: float | None, after: float | None, log_bf: float | None) ->
 
 def _factor(log_bf: float) -> str:
     """Write a Bayes factor with what it speaks for; one below one is turned over."""
-    size = math.exp(min(abs(log_bf), 700.0))
-    number = f"more than {fixed(EXTREME, 0)}" if size > EXTREME else significant(size, 2)
+    size = of(log_bf, math.exp(min(abs(log_bf), 700.0)))
+    number = f"more than {cited(log_bf, fixed(EXTREME, 0))}" if size > EXTREME else significant(size, 2)
     return f"Bayes factor {number} {'for' if log_bf >= 0 else 'against'} it"
 
 
@@ -131,7 +136,7 @@ def _average(analysis: Analysis, mu: Estimate) -> str:
     return (
         f"The mean averaged over these models is {words.amount(spec, mu.value, decimals)} "
         f"({percent(mu.level)} CrI {words.limits(spec, mu.low, mu.high, decimals)}): the models in which it is "
-        f"{'1' if spec.measure == 'LOGRATIO' else 'zero'} draw it there."
+        f"{'one' if spec.measure == 'LOGRATIO' else 'zero'} draw it there."
     )
 
 

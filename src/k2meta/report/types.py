@@ -52,7 +52,8 @@ SAFE = " '=:/,;()*"
 class FigureAsset:
     """A drawn figure: SVG text, alternative text, and the rows it was drawn from.
 
-    ``caption`` states the finding; where it is empty the report writes one from the analysis.
+    ``caption`` states the finding; where it is empty the report writes one from the analysis. ``file`` is where
+    the rows stand at full precision, relative to the report.
     """
 
     svg: str
@@ -60,6 +61,7 @@ class FigureAsset:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Value, ...], ...] = ()
     caption: str = ""
+    file: str = ""
 
     @property
     def data_uri(self) -> Markup:

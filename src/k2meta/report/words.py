@@ -29,6 +29,7 @@ from k2meta.numbers import (
 from k2meta.tables.parts import (
     CONVERTED,
     IMPUTED,
+    STUDY_LEVEL,
     bayesian,
     derived,
     frequentist,
@@ -36,6 +37,7 @@ from k2meta.tables.parts import (
     people,
     significant,
     study_interval,
+    tallied,
     text,
     typeset,
     unprinted,
@@ -117,7 +119,7 @@ def side(spec: Spec, low: float, high: float) -> Side:
 
 def zero(spec: Spec) -> str:
     """Name the value that means no difference, as people read it."""
-    return "a ratio of 1" if spec.measure == "LOGRATIO" else "zero"
+    return "a ratio of one" if spec.measure == "LOGRATIO" else "zero"
 
 
 def span(spec: Spec, low: float, high: float, decimals: int) -> str:
@@ -245,7 +247,8 @@ def _single(analysis: Analysis) -> str:
     decimals = places(spec.measure, math.sqrt(effect.vi))
     reach = limits(spec, *study_interval(effect), decimals)
     parts = (amount(spec, effect.yi, decimals), duration(analysis))
-    return f"{effect.label}: {' '.join(filter(None, parts))} (95 % CI {reach})."
+    level = percent(derived(analysis, "study_level", STUDY_LEVEL))
+    return f"{effect.label}: {' '.join(filter(None, parts))} ({level} CI {reach})."
 
 
 def dominance(analysis: Analysis) -> str:
@@ -453,16 +456,21 @@ def left_out_sentence(analysis: Analysis) -> str:
     decimals = places(spec.measure, lead.mu.se)
     lowest, highest = (f(rows, key=lambda r: r.mu.value) for f in (min, max))
     moved = " to ".join(f"{amount(spec, r.mu.value, decimals)} (without {r.label})" for r in (lowest, highest))
-    return f"Leaving out one {noun(spec)} at a time gives {moved}. {_changes(spec, lead.mu, rows)}"
+    return f"Leaving out one {noun(spec)} at a time gives {moved}. {_changes(analysis, lead.mu, rows)}"
 
 
-def _changes(spec: Spec, mu: Estimate, rows: Sequence[LeftOut]) -> str:
+def _changes(analysis: Analysis, mu: Estimate, rows: Sequence[LeftOut]) -> str:
+    spec = analysis.spec
     reading = side(spec, mu.low, mu.high)
     names = [row.label for row in rows if side(spec, row.mu.low, row.mu.high) != reading]
     if not names:
         return f"Whether the interval includes {zero(spec)} does not depend on one {noun(spec)}."
     if len(names) > MOST_NAMES:
-        share = f"{number_word(len(names))} of {number_word(len(rows))}"
+        changed, left = (
+            tallied(analysis, f"leave_one_out.{name}", n)
+            for name, n in (("changed", len(names)), ("run", len(rows)))
+        )
+        share = f"{number_word(changed)} of {number_word(left)}"
         return f"Whether the interval includes {zero(spec)} changes in {share} of these."
     return f"Whether the interval includes {zero(spec)} changes without {' or without '.join(names)}."
 
@@ -478,15 +486,19 @@ def conversion_sentences(analysis: Analysis) -> tuple[str, ...]:
     ends = [
         f"{amount(spec, row.mu.value, decimals)} ({converted(row)})" for row in (ordered[0], ordered[-1]) if row.mu
     ]
-    narrow, wide = (f(row.mu.high - row.mu.low for row in rows if row.mu) for f in (min, max))
+    widths = [row.mu.high - row.mu.low for row in rows if row.mu]
+    narrow = derived(analysis, "conversions.narrowest", min(widths))
+    wide = derived(analysis, "conversions.widest", max(widths))
     shown = f"{limits_width(spec, narrow, decimals)} to {limits_width(spec, wide, decimals)}"
     reading = side(spec, used.mu.low, used.mu.high)
     changed = [row for row in rows if row.mu and side(spec, row.mu.low, row.mu.high) != reading]
-    verb = "is the same in all of them" if not changed else f"changes in {len(changed)} of {len(rows)}"
+    pooled = tallied(analysis, "conversions.pooled", len(rows))
+    differs = tallied(analysis, "conversions.changed", len(changed))
+    verb = f"changes in {count(differs)} of {count(pooled)}" if changed else "is the same in all of them"
     lost = len(analysis.conversions) - len(rows)
     return (
         _converted_trials(analysis),
-        f"Under {number_word(len(rows))} sets of conversions the estimate runs from {ends[0]} to {ends[1]}, and "
+        f"Under {number_word(pooled)} sets of conversions the estimate runs from {ends[0]} to {ends[1]}, and "
         f"the width of its interval from {shown}. Whether the interval includes {zero(spec)} {verb}.",
         *([f"Under {number_word(lost)} more, fewer than two {noun(spec)}s are left to pool."] if lost else []),
     )
@@ -507,7 +519,7 @@ def _converted_trials(analysis: Analysis) -> str:
 
 def converted(row: Conversion) -> str:
     """Name a set of conversions."""
-    parts = [f"r = {row.correlation:g}"] if row.correlation is not None else []
+    parts = [f"r = {cited(row.correlation, f'{row.correlation:g}')}"] if row.correlation is not None else []
     parts.append("with converted medians" if row.medians else "without converted medians")
     return ", ".join(parts)
 
@@ -515,7 +527,7 @@ def converted(row: Conversion) -> str:
 def limits_width(spec: Spec, width: float, decimals: int) -> str:
     """Write the width of an interval: in the unit, or for ratios as the factor from its lower to its upper end."""
     if spec.measure == "LOGRATIO":
-        return f"a factor of {fixed(math.exp(width), 2)}"
+        return f"a factor of {fixed(of(width, math.exp(width)), 2)}"
     return fixed(width, decimals) if spec.measure == "RD" else f"{fixed(width, decimals)} {spec.unit}".rstrip()
 
 
@@ -552,7 +564,7 @@ def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
     tests = [p_value(p) + how for p, how in ((one.p, ""), (one.p_permutation, " by permutation")) if p is not None]
     level = f"{percent(row.level)} CI"
     if spec.measure == "LOGRATIO":
-        ratio, low, high = (fixed(math.exp(v), 3) for v in (one.value, one.low, one.high))
+        ratio, low, high = (fixed(of(v, math.exp(v)), 3) for v in (one.value, one.low, one.high))
         change = f"multiplies the {spec.unit} by {ratio} ({level} {low} to {high}"
     else:
         value, low, high = (fixed(v, decimals_for(one.se)) for v in (one.value, one.low, one.high))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from k2meta.analysis import Analysis
+from k2meta.numbers import Traced, plain
 from k2meta.tables.parts import show_text, text
 from k2meta.tables.types import Column, Row, Shown, TableData, Value
 from k2meta.types import Cell
@@ -34,12 +35,12 @@ def characteristics(trials: Sequence[Mapping[str, Cell]], analyses: Sequence[Ana
 
 def _row(trial: Mapping[str, Cell], pools: Mapping[str, Sequence[str]]) -> Row:
     study = text(trial.get("study_id"))
-    plain = {name: trial.get(name) for name in ("design", "population", "country", "comparator")}
+    printed = {name: trial.get(name) for name in ("design", "population", "country", "comparator")}
     return {
         "study_id": study,
         "label": text(trial.get("label")) if trial.get("label") else study,
-        **plain,
-        "intervention": intervention(trial),
+        **printed,
+        "intervention": plain(intervention(trial)),
         "duration_months": trial.get("duration_months"),
         "randomised": randomised(trial),
         "pools": "; ".join(pools.get(study, ())) or "none",
@@ -49,8 +50,8 @@ def _row(trial: Mapping[str, Cell], pools: Mapping[str, Sequence[str]]) -> Row:
 
 def intervention(trial: Mapping[str, Cell]) -> str:
     """Return what was given, with its dose where the trial reports one."""
-    given = text(trial.get("intervention" if trial.get("intervention") else "vitamer"))
-    dose = trial.get("dose_ug_per_day")
+    given = text(of_trial(trial, "intervention" if trial.get("intervention") else "vitamer"))
+    dose = of_trial(trial, "dose_ug_per_day")
     return given if dose is None else f"{given}, {text(dose)} µg a day"
 
 
@@ -59,7 +60,18 @@ def randomised(trial: Mapping[str, Cell]) -> Value:
     total = trial.get("n_randomised_total")
     arms = [trial.get("n_randomised_treat"), trial.get("n_randomised_ctrl")]
     numbers = [n for n in arms if isinstance(n, float | int)]
-    return numbers[0] + numbers[1] if total is None and len(numbers) == 2 else total
+    return _traced(trial, "n_randomised_total", sum(numbers) if total is None and len(numbers) == 2 else total)
+
+
+def of_trial(trial: Mapping[str, Cell], column: str) -> Cell:
+    """Return a cell of the trial table, a number under the id of its cell."""
+    return _traced(trial, column, trial.get(column))
+
+
+def _traced(trial: Mapping[str, Cell], column: str, value: Cell) -> Cell:
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        return value
+    return Traced(value, f"trials.{trial.get('study_id')}.{column}")
 
 
 def trial_link(trial: Mapping[str, Cell]) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
+from k2meta.numbers import of
 from k2meta.tables.parts import (
     number,
     precision,
@@ -51,7 +52,7 @@ def _yes(name: str, words: tuple[str, str]) -> Column:
 
 def _tau(row: Row) -> str:
     value = number(row, "tau2")
-    return "\N{EN DASH}" if value is None else significant(math.sqrt(value), 2)
+    return "\N{EN DASH}" if value is None else significant(of(value, math.sqrt(value)), 2)
 
 
 _COLUMNS = (

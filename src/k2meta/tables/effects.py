@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
-from k2meta.numbers import fixed, of
+from k2meta.numbers import beside, fixed, of
 from k2meta.tables.parts import (
     ABSENT,
     MARKS,
@@ -62,7 +62,7 @@ def _row(analysis: Analysis, effect: Effect, weight: float) -> Row:
         "weight": weight if analysis.fits else None,
         "n_treat": effect.n_treat,
         "n_ctrl": effect.n_ctrl,
-        "people": effect.people,
+        "people": None if effect.people is None else beside(effect.yi, "people", effect.people),
         "months": effect.months,
         "intervention": effect.intervention,
         "population": effect.population,

@@ -91,6 +91,11 @@ def derived(analysis: Analysis, name: str, value: float) -> float:
     return Traced(value, f"{analysis.spec.id}.{name}") if isinstance(analysis.k, TracedCount) else value
 
 
+def tallied(analysis: Analysis, name: str, n: int) -> int:
+    """Return a count that only people need, under an id of its own (see `derived`)."""
+    return TracedCount(n, f"{analysis.spec.id}.{name}") if isinstance(analysis.k, TracedCount) else n
+
+
 def people(effects: Sequence[Effect]) -> People:
     """Count the people behind a pool; a study that prints no number is left out and said so."""
     sizes = [e.people for e in effects if e.people is not None]
@@ -170,7 +175,11 @@ def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
     return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
 
 
-def study_interval(effect: Effect, level: float = 0.95) -> tuple[float, float]:
+STUDY_LEVEL = 0.95
+"""Level of the interval drawn for one study."""
+
+
+def study_interval(effect: Effect, level: float = STUDY_LEVEL) -> tuple[float, float]:
     """Return the normal interval of one study on the scale of the analysis, as a forest plot draws it."""
     half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(effect.vi)
     return beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
