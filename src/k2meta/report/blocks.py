@@ -7,10 +7,10 @@ formats: a section added to the page is in them too.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -22,7 +22,7 @@ UNPRINTED = frozenset({"head", "nav", "script", "style", "template", "dialog", "
 INLINE = frozenset(
     {"a", "b", "strong", "em", "i", "sup", "sub", "code", "span", "data", "br", "abbr", "small", "q"}
 )
-PICTURE = "data:image/svg+xml;base64,"
+PICTURE = "data:image/svg+xml,"
 SVG = "http://www.w3.org/2000/svg"
 STROKES = {"k2-estimate": "#0072B2", "k2-prediction": "#7d93a6", "k2-line": "#59616a"}
 """Colours of a card's strip on white paper, as the style sheet of the page has them."""
@@ -227,7 +227,7 @@ def _flat(element: Element | None) -> str:
 
 def _decoded(src: str) -> str:
     """Return the SVG of an embedded drawing; the page embeds nothing else."""
-    return b64decode(src.removeprefix(PICTURE)).decode("utf-8") if src.startswith(PICTURE) else ""
+    return unquote(src.removeprefix(PICTURE)) if src.startswith(PICTURE) else ""
 
 
 def _svg(element: Element) -> str:
