@@ -8,7 +8,7 @@ from typing import Any
 from k2meta.records import RecordSet, build_records
 from k2meta.types import Problem, ProjectError, Query, Table
 
-PARTS = ("mean", "sd", "se", "median", "q1", "q3")
+PARTS = ("mean", "sd", "se", "median", "q1", "q3", "min", "max")
 ARM_CELLS = tuple(
     f"{stage}_{part}_{arm}"
     for stage in ("baseline", "follow", "change")

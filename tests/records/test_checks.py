@@ -331,6 +331,52 @@ def test_quartiles_out_of_order_and_spreads_of_zero_are_errors() -> None:
     assert ids(asked(result(diff_se="0.0"))) == ["C13 error"]
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"baseline_min_treat": "4", "baseline_median_treat": "9", "baseline_max_treat": "8"}, ["C13 error"]),
+        ({"baseline_mean_ctrl": "8.1", "baseline_min_ctrl": "4.0", "baseline_max_ctrl": "8.0"}, []),
+        ({"baseline_mean_ctrl": "8.2", "baseline_min_ctrl": "4.0", "baseline_max_ctrl": "8.0"}, ["C13 error"]),
+        # Half of the values at each end: SD = range / 2 · √(n / (n - 1)), 5 · √(2 / 1) and 5 · √(10 / 9).
+        ({"n_treat": 10, "follow_sd_treat": "5.3", "follow_min_treat": "0.00", "follow_max_treat": "10.00"}, []),
+        (
+            {"n_treat": 10, "follow_sd_treat": "5.4", "follow_min_treat": "0.00", "follow_max_treat": "10.00"},
+            ["C13 error"],
+        ),
+        ({"follow_sd_treat": "7.1", "follow_min_treat": "0.00", "follow_max_treat": "10.00"}, []),
+        ({"follow_sd_treat": "7.2", "follow_min_treat": "0.00", "follow_max_treat": "10.00"}, ["C13 error"]),
+    ],
+)
+def test_mean_and_sd_are_possible_within_the_printed_range(row: dict[str, object], expected: list[str]) -> None:
+    assert ids(asked(result(**row))) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((100, 86), []),
+        ((100, 85), []),
+        ((100, 84), ["C10 warn"]),
+        ((84, 100), ["C10 warn"]),
+        ((84, ""), []),
+    ],
+)
+def test_an_outcome_with_far_fewer_people_than_another_is_asked_about(
+    sizes: tuple[object, object], expected: list[str]
+) -> None:
+    first, second = (
+        result(outcome, extraction_id=f"A-{outcome}", n_total=size)
+        for outcome, size in zip(("cac_agatston", "cfpwv"), sizes, strict=True)
+    )
+    queries = asked(first, second)
+    assert ids(queries) == expected
+    assert asked({**first, "role": "subgroup"}, second) == ()
+    for query in queries:
+        assert query.evidence == "n_total = 84, 16 % below 100 in " + (
+            "A-cfpwv" if query.extraction_id == "A-cac_agatston" else "A-cac_agatston"
+        )
+
+
 def test_a_skewed_positive_quantity_is_noted() -> None:
     (query,) = asked(result(baseline_mean_treat="513", baseline_sd_treat="773"))
     assert (query.check, query.severity) == ("C13", "note")

@@ -109,7 +109,8 @@ CHECKS: dict[str, Check] = {
             "Participants do not add up",
             "error",
             participants_do_not_add_up,
-            "nobody is analysed who was not randomised, and the arms add up to the total",
+            "nobody is analysed who was not randomised, arms add up to their total, no outcome of a trial has "
+            "over 15 % fewer people than another",
             ("trials", "extractions"),
         ),
         Check(
@@ -131,7 +132,8 @@ CHECKS: dict[str, Check] = {
             "Impossible or skewed spread",
             "warn",
             impossible_or_skewed_spread,
-            "quartiles are in order, spreads are above zero, a positive quantity has a mean above two SDs",
+            "quantiles are in order, mean and SD are possible within the range, spreads are above zero, a "
+            "positive quantity has a mean above two SDs",
         ),
         Check(
             "C14",

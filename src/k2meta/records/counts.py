@@ -9,14 +9,17 @@ from collections.abc import Iterable
 from k2meta.records.printed import NOISE, Printed, brief, read_printed
 from k2meta.records.view import ARM_WORDS, ARMS, Finding, Project, View
 
+FEWER = 0.15
+"""Share of people by which an outcome may fall short of another one of its trial before C10 asks why."""
+
 _MORE_ARMS = re.compile(r"\b([3-9]|three|four|five|six|multi|several)[ -]?arms?\b|factorial|dose", re.I)
 
 
 def participants_do_not_add_up(view: View, project: Project) -> tuple[Finding, ...]:
-    """C10: nobody is analysed who was not randomised, and the arms add up to their total."""
+    """C10: nobody is analysed who was not randomised, arms add up, outcomes of a trial have similar numbers."""
     if view.table == "trials":
         return tuple(_sum_of_arms(view, "n_randomised_"))
-    return (*_more_than_randomised(view), *_sum_of_arms(view, "n_"))
+    return (*_more_than_randomised(view), *_sum_of_arms(view, "n_"), *_fewer_than_elsewhere(view, project))
 
 
 def _more_than_randomised(view: View) -> Iterable[Finding]:
@@ -44,6 +47,31 @@ def _sum_of_arms(view: View, prefix: str) -> Iterable[Finding]:
     evidence = f"{treat} + {ctrl} = {both:g}, but {columns[2]} = {total}"
     fix = "check the three numbers; name a third arm in the design"
     yield Finding(columns, evidence, fix, None if both > total.value else "warn")
+
+
+def _fewer_than_elsewhere(view: View, project: Project) -> Iterable[Finding]:
+    """Ask once where a main result misses many people that another outcome of the same trial has."""
+    if view.text("role") not in ("main", ""):
+        return
+    others = [
+        other
+        for other in project.extractions
+        if other.study_id == view.study_id
+        and other.text("outcome") != view.text("outcome")
+        and other.text("role") in ("main", "")
+    ]
+    for column in ("n_total", *(f"n_{arm}" for arm in ARMS)):
+        own = view.printed(column)
+        sizes = [(size.value, other) for other in others if (size := other.printed(column))]
+        if own is None or not sizes:
+            continue
+        most, where = max(sizes, key=lambda pair: pair[0])
+        if own.value < (1 - FEWER) * most:
+            share = 100 * (1 - own.value / most)
+            evidence = f"{column} = {own}, {brief(share, 2)} % below {most:g} in {where.id}"
+            fix = "check both numbers; people missing from one outcome may have been lost because of it"
+            yield Finding((column,), evidence, fix, "warn")
+            return
 
 
 def _has_more_arms(view: View) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from k2meta.records.contrast import Contrast, arm_sizes, contrasts, from_arms
-from k2meta.records.printed import brief, p_words
+from k2meta.records.printed import NOISE, brief, p_words
 from k2meta.records.view import ARM_WORDS, ARMS, Finding, Project, View
 
 FACTOR = 2.5
@@ -117,20 +117,47 @@ def _z(p: float) -> float:
 
 
 def impossible_or_skewed_spread(view: View, project: Project) -> tuple[Finding, ...]:
-    """C13: quartiles are in order, spreads are above zero, and a positive quantity has a mean above two SDs."""
-    return (*_quartiles(view), *_no_spread(view), *_skewed(view))
+    """C13: quantiles in order, mean and SD possible within the range, spreads above zero, no strong skew."""
+    return (*_quantiles(view), *_beyond_the_range(view), *_no_spread(view), *_skewed(view))
 
 
-def _quartiles(view: View) -> Iterable[Finding]:
+def _quantiles(view: View) -> Iterable[Finding]:
     for stage in ("baseline", "follow", "change"):
         for arm in ARMS:
-            columns = tuple(f"{stage}_{part}_{arm}" for part in ("q1", "median", "q3"))
+            columns = tuple(f"{stage}_{part}_{arm}" for part in ("min", "q1", "median", "q3", "max"))
             printed = [(column, number) for column in columns if (number := view.printed(column))]
             values = [number.value for _, number in printed]
             if values != sorted(values):
                 words = ", ".join(f"{column} = {number}" for column, number in printed)
                 fix = "check the three numbers and their columns"
                 yield Finding(tuple(c for c, _ in printed), f"{words}: not in ascending order", fix, "error")
+
+
+def _beyond_the_range(view: View) -> Iterable[Finding]:
+    """Name a mean outside the printed range, and an SD that no n values within it can have.
+
+    n values between a minimum and a maximum spread most when half of them are at each end: their SD is then half
+    the range times √(n / (n − 1)) (Popoviciu's inequality with the divisor n − 1).
+    """
+    for stage in ("baseline", "follow"):
+        for arm in ARMS:
+            ends = tuple(f"{stage}_{part}_{arm}" for part in ("min", "max"))
+            low, high = (view.printed(column) for column in ends)
+            if low is None or high is None or low.value > high.value:
+                continue
+            mean, sd = (view.printed(f"{stage}_{part}_{arm}") for part in ("mean", "sd"))
+            if mean and not (low.interval.low <= mean.interval.high and mean.interval.low <= high.interval.high):
+                words = f"mean {mean} lies outside the printed range {low} to {high} ({stage}, {ARM_WORDS[arm]})"
+                fix = "check the mean, the minimum and the maximum"
+                yield Finding((f"{stage}_mean_{arm}", *ends), words, fix, "error")
+            # Where the number of people is not known, two of them are the most favourable case.
+            n = max(view.size(f"n_{arm}") or 2.0, 2.0)
+            most = (high.interval - low.interval).high / 2 * math.sqrt(n / (n - 1))
+            if sd and sd.interval.low > most * (1 + NOISE):
+                words = f"SD {sd} ({stage}, {ARM_WORDS[arm]}): {n:g} or more values from {low} to {high} "
+                words += f"have at most {brief(most)}"
+                fix = "check the SD and the range; the range may be that of other people"
+                yield Finding((f"{stage}_sd_{arm}", *ends), words, fix, "error")
 
 
 def _no_spread(view: View) -> Iterable[Finding]:
