@@ -87,7 +87,6 @@ rule mcmc:
         ),
     log:
         "results/logs/mcmc.log",
-    threads: 2
     shell:
         "k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
 
@@ -118,11 +117,11 @@ rule sensitivity:
         "k2meta sensitivity --config {input.config} --results results 2>&1 | tee {log}"
 
 
-# everything known about an analysis → figures, each with the CSV it was drawn from
+# everything exact about an analysis → figures, each with the CSV it was drawn from
 rule figures:
     input:
         code("figures"),
-        RESULTS,
+        EXACT,
     output:
         report(
             directory("reports/figures"),

@@ -78,7 +78,8 @@ DATA = sorted(
     for path in Path("data").glob("*")
     if path.suffix in {".csv", ".json", ".bib"}
 )
-RESULTS = (
+# What figures are drawn from: nothing that is printed or drawn comes from a sampler.
+EXACT = (
     ["results/config.json", "results/records.json", "results/judgements.json"]
     + expand(
         "results/effects/{analysis}.{kind}",
@@ -88,18 +89,19 @@ RESULTS = (
     + expand(
         "results/fits/{analysis}/{model}.json",
         analysis=ANALYSES,
-        model=[model["id"] for model in config["models"]],
-    )
-    + expand(
-        "results/fits/{analysis}/{model}.checks.json",
-        analysis=ANALYSES,
-        model=models(mcmc=True),
+        model=models(mcmc=False),
     )
     + expand(
         "results/sensitivity/{analysis}/{check}.json",
         analysis=ANALYSES,
         check=SENSITIVITY,
     )
+)
+RESULTS = EXACT + expand(
+    "results/fits/{analysis}/{model}.{kind}",
+    analysis=ANALYSES,
+    model=models(mcmc=True),
+    kind=["json", "checks.json"],
 )
 
 

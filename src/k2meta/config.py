@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -172,6 +172,10 @@ class Config:
     def model(self, name: str) -> Model:
         """Return a model by its id."""
         return next(model for model in self.models if model.id == name)
+
+    def exact(self) -> Config:
+        """Return the same settings without sampled models, which never lead and of which nothing is drawn."""
+        return replace(self, models=tuple(model for model in self.models if model.estimator != "bayes_mcmc"))
 
 
 def problems(settings: Any, *, file: str = FILE, lines: Mapping[Path, int] | None = None) -> tuple[Problem, ...]:

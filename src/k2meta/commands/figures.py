@@ -20,7 +20,7 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
     """Draw the figures as SVG and PNG, each where there is something to draw and enough trials for it."""
     from rich.progress import track
 
-    settings = io.read_config(results / "config.json")
+    settings = io.read_config(results / "config.json").exact()
     queries = io.read_records(results / "records.json").queries
     for spec in track(settings.analyses, description="drawing"):
         analysis = io.read_analysis(results, spec, settings, queries)
