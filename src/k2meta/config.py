@@ -128,6 +128,15 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What one version of the review changed."""
+
+    version: str
+    date: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """What the report says about itself."""
 
@@ -138,6 +147,9 @@ class Review:
     search: str
     limits: tuple[str, ...]
     authors: tuple[str, ...]
+    protocol: str = ""
+    deviations: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,9 +488,8 @@ def parse(settings: Mapping[str, Any]) -> Config:
     found = problems(settings)
     if found:
         raise ProjectError(found)
-    review = settings["review"]
     return Config(
-        review=Review(**{**review, "limits": tuple(review["limits"]), "authors": tuple(review["authors"])}),
+        review=_review(settings["review"]),
         seed=settings["seed"],
         level=settings["level"],
         lead=Lead(**settings["lead"]),
@@ -488,6 +499,11 @@ def parse(settings: Mapping[str, Any]) -> Config:
         analyses=tuple(_spec(item) for item in settings["analyses"]),
         figure_options={item["id"]: _without(item, "id") for item in settings["figures"]},
     )
+
+
+def _review(item: Mapping[str, Any]) -> Review:
+    lists = {name: tuple(item.get(name, ())) for name in ("limits", "authors", "deviations")}
+    return Review(**{**item, **lists, "changes": tuple(Change(**change) for change in item.get("changes", ()))})
 
 
 def _model(item: Mapping[str, Any]) -> Model:

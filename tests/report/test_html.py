@@ -17,6 +17,7 @@ import pytest
 
 from k2meta.analysis import Analysis, Comparison
 from k2meta.claims import decide, read_claims
+from k2meta.config import Change
 from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
 from k2meta.report.html import SECTIONS
 from k2meta.report.svg import UnsafeDrawingError, compact, plain_shapes
@@ -480,3 +481,21 @@ def test_what_was_not_checked_is_said_and_never_reads_as_none() -> None:
     html = render(check_notes=(CheckNote("C24", said),))
     assert said in html
     assert "Retractions: none" not in html
+
+
+def test_protocol_deviations_and_versions_are_printed_or_said_to_be_missing() -> None:
+    bare = render([named(3, "MD")])
+    assert "name no protocol and no registration" in bare
+    assert "<h3>Versions</h3>" not in bare
+    told = replace(
+        REVIEW,
+        protocol="Registered before the search: https://example.org/protocol",
+        changes=(Change("2.0", "2026-02-03", "Two trials added."),),
+    )
+    page = render([named(3, "MD")], review=told)
+    assert "Registered before the search" in page
+    assert "No deviation from it is declared." in page
+    assert "<dt>Version 2.0, 2026-02-03</dt><dd>Two trials added.</dd>" in page
+    assert "<li>A later reading.</li>" in render(
+        [named(3, "MD")], review=replace(told, deviations=("A later reading.",))
+    )

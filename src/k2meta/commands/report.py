@@ -86,6 +86,9 @@ def _meta(settings: Config) -> ReviewMeta:
         search_note=review.search,
         authors=review.authors,
         small_k=TracedCount(settings.lead.small_k, "config.lead.small_k"),
+        protocol=review.protocol,
+        deviations=review.deviations,
+        changes=review.changes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from k2meta.config import Change
 from k2meta.report.svg import compact
 from k2meta.tables.types import Value
 
@@ -32,6 +33,12 @@ class ReviewMeta:
         Names in printing order.
     small_k : int
         Up to how many studies the Bayesian interval leads.
+    protocol : str
+        Registration or protocol; empty where there is none.
+    deviations : tuple of str
+        What was done otherwise than the protocol says.
+    changes : tuple of Change
+        What each version changed, newest first.
     """
 
     title: str
@@ -42,6 +49,9 @@ class ReviewMeta:
     search_note: str
     authors: tuple[str, ...]
     small_k: int
+    protocol: str = ""
+    deviations: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 SAFE = " '=:/,;()*"
