@@ -27,6 +27,10 @@ BESIDE = {
     "queries": "the data queries of this build, with their decisions in data/queries.csv",
     "config": "a setting in config/config.yaml",
     "page": "a count of what this part of the page lists",
+    "claims": (
+        "the claims: a cell of data/claims.csv, in the row that the id names; a count of rows of "
+        "reports/tables/claims.csv; or the limit of a rule"
+    ),
 }
 """What made a number that belongs to no question, by the first word of its id."""
 
@@ -104,6 +108,12 @@ def traced(analysis: Analysis) -> Analysis:
     return TracedAnalysis(**found)
 
 
+def numbered[T](value: T, path: str) -> T:
+    """Return settings or rows with every number remembering its place below ``path``, such as ``config``."""
+    found: T = _traced(value, path)
+    return found
+
+
 def _traced(value: Any, path: str, names: Sequence[str] = ()) -> Any:
     if isinstance(value, bool | str | Posterior) or value is None:
         return value
@@ -172,6 +182,8 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
         return Chain("the effect of one study", parts)
     if kind == "spec":
         return Chain("the settings in config/config.yaml", ())
+    if kind == "judgements":
+        return Chain("what people judged or counted, in data/", ())
     check = rest.partition(".")[0] if kind == "refits" else kind
     return Chain(check.replace("_", " "), _parts(analysis, fit))
 

@@ -47,7 +47,7 @@ def subgroup(part: Part, analysis: Analysis) -> Decision:
     if mu.p is None:
         return Decision(part, "not testable", "The comparison gives no p value.", "nothing to compare")
     found = _with_slope(part, analysis, one, mu)
-    limit = P_BETWEEN if part.threshold is None else part.threshold
+    limit = beside(one.k, "limit", P_BETWEEN) if part.threshold is None else part.threshold
     note = joined("Trials were not randomised to the groups.", _exploratory(one))
     sizes = _sizes(one, analysis)
     if mu.p >= limit:

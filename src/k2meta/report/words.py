@@ -20,6 +20,7 @@ from k2meta.numbers import (
     displayed,
     fixed,
     interval,
+    number_word,
     of,
     p_value,
     percent,
@@ -53,8 +54,6 @@ UNITLESS = ("LOGRATIO", "RD")
 
 Side = Literal["benefit", "harm", "neither"]
 
-_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -65,11 +64,6 @@ class Verdict:
 
 
 # --- small words -------------------------------------------------------------------------------------
-
-
-def number_word(n: int) -> str:
-    """Write a count in words up to ten."""
-    return _SMALL[n] if n < len(_SMALL) else count(n)
 
 
 def studies(spec: Spec, n: int) -> str:

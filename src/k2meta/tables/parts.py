@@ -96,6 +96,16 @@ def tallied(analysis: Analysis, name: str, n: int) -> int:
     return TracedCount(n, f"{analysis.spec.id}.{name}") if isinstance(analysis.k, TracedCount) else n
 
 
+def is_traced(analyses: Sequence[Analysis]) -> bool:
+    """Whether the numbers of the analyses remember their fields (see ``k2meta.trace``)."""
+    return any(isinstance(analysis.k, TracedCount) for analysis in analyses)
+
+
+def listed(analyses: Sequence[Analysis], name: str, n: int) -> int:
+    """Return a count that belongs to no question alone, under the id ``name``; traced when the analyses are."""
+    return TracedCount(n, name) if is_traced(analyses) else n
+
+
 def people(effects: Sequence[Effect]) -> People:
     """Count the people behind a pool; a study that prints no number is left out and said so."""
     sizes = [e.people for e in effects if e.people is not None]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line
-from k2meta.numbers import count, displayed, fixed, interval, percent, places
+from k2meta.numbers import count, displayed, fixed, interval, of, percent, places
 from k2meta.tables.parts import (
     derived,
     frequentist,
@@ -128,7 +128,7 @@ def _spread(analysis: Analysis) -> dict[str, Value]:
     fit, lead = frequentist(analysis), analysis.fits.get(analysis.lead)
     ends = lead.prediction if lead is not None else None
     return {
-        "tau": math.sqrt(fit.tau2.value) if fit else None,
+        "tau": of(fit.tau2.value, math.sqrt(fit.tau2.value)) if fit else None,
         "tau2": fit.tau2.value if fit else None,
         "i2": fit.i2 if fit else None,
         "prediction_low": ends.low if ends else None,
@@ -155,8 +155,9 @@ def _written(row: Row) -> str:
     reach = interval(displayed(measure, low), displayed(measure, high), decimals)
     shown, unit = fixed(displayed(measure, value), decimals), str(row["unit"])
     head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
-    pooled = "" if row["k"] != 1 else f"; {NOT_POOLED}"
-    return f"{head} ({percent(level)} interval {reach}{pooled})"
+    if row["k"] == 1:
+        return f"{head} ({percent(level)} CI {reach}; {NOT_POOLED})"
+    return f"{head} ({percent(level)} interval {reach})"
 
 
 def _certainty(row: Row) -> str:
