@@ -34,6 +34,27 @@ BESIDE = {
 }
 """What made a number that belongs to no question, by the first word of its id."""
 
+MADE: dict[str, str] = {
+    "k": "the studies of the pool, counted",
+    "people": "the people of the pooled studies, added up",
+    "weight_from": "the weights of the leading model, added up over the studies concerned",
+    "probability": "a probability under the posterior of the Bayesian model",
+    "engines": "the mean by sampling against the exact one",
+    "trials_above": "the studies whose whole interval lies above zero, counted",
+    "trials_below": "the studies whose whole interval lies below zero, counted",
+}
+"""What made a number of a question that stands for itself, by the second word of its id."""
+
+APART: dict[str, str] = {
+    "spec": "the settings in config/config.yaml",
+    "judgements": "what people judged or counted, in data/",
+    "missing": "the studies that measured the outcome and give the pool no number, counted",
+    "dropped": "a result that is not in the pool, from reports/tables/left_out.csv",
+    "listed": "the rows of a table on the page, counted",
+    "study_level": "the level at which the interval of one study is drawn",
+}
+"""The same for what is made from no pooled study."""
+
 _ON_PAGE = re.compile(r'<data value="([^"]*)" data-from="([^"]*)">([^<]*)</data>')
 
 
@@ -180,12 +201,10 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
         study = rest.partition(".")[0]
         parts = tuple(part for part in _parts(analysis, fit) if part.study_id == study)
         return Chain("the effect of one study", parts)
-    if kind == "spec":
-        return Chain("the settings in config/config.yaml", ())
-    if kind == "judgements":
-        return Chain("what people judged or counted, in data/", ())
+    if kind in APART:
+        return Chain(APART[kind], ())
     check = rest.partition(".")[0] if kind == "refits" else kind
-    return Chain(check.replace("_", " "), _parts(analysis, fit))
+    return Chain(MADE.get(check, check.replace("_", " ")), _parts(analysis, fit))
 
 
 def _model(fit: Fit) -> str:

@@ -114,7 +114,8 @@ def _range(one: Moderation, analysis: Analysis) -> str:
     if not numbers:
         return _sizes(one, analysis)
     low, high = (fixed(x, 0 if x == int(x) else 1) for x in (numbers[0], numbers[-1]))
-    return low if numbers[0] == numbers[-1] else f"{low} to {high}"
+    unit = f" {one.moderator.unit}s" if one.moderator.unit else ""
+    return f"{low if numbers[0] == numbers[-1] else f'{low} to {high}'}{unit}"
 
 
 def _described(one: Moderation, analysis: Analysis) -> str:

@@ -366,11 +366,11 @@ def _characteristics(config: Config) -> tuple[str, ...]:
     if "meta_regression" not in config.sensitivity:
         return ()
     asked = [
-        f"{spec.title}: {', '.join(one.label for one in spec.moderators)}"
+        f"{spec.title} ({', '.join(one.label for one in spec.moderators)})"
         for spec in config.analyses
         if spec.moderators
     ]
-    return (f"Characteristics asked about, in this order: {'; '.join(asked)}.",) if asked else ()
+    return (f"Characteristics asked about, in their order: {'; '.join(asked)}.",) if asked else ()
 
 
 def _software(software: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 
 from k2meta.analysis import Analysis, Averaged, Spec, UnderPrior
 from k2meta.models.fit import Estimate
-from k2meta.numbers import cited, displayed, fixed, number_word, of, percent, places
+from k2meta.numbers import cited, displayed, fixed, number_word, of, percent, places, plain
 from k2meta.report import words
 from k2meta.tables.parts import derived, significant, tallied, typeset
 
@@ -46,7 +46,7 @@ def _moves(analysis: Analysis, run: list[Run], ratio: float) -> str:
 
     def reach(values: list[float]) -> str:
         low, high = (fixed(displayed(spec.measure, value), decimals) for value in (min(values), max(values)))
-        return low if low == high else f"{low} to {high}"
+        return low if plain(low) == plain(high) else f"{low} to {high}"
 
     means, lows, highs = [row[1] for row in run], [row[2] for row in run], [row[3] for row in run]
     unit = "" if spec.measure == "LOGRATIO" else f" {spec.unit}"
@@ -88,7 +88,8 @@ def _left(analysis: Analysis) -> str:
     if not none:
         return ""
     studies = f"{number_word(analysis.k)} {words.noun(analysis.spec)}s"
-    return f"With {studies} {words.lower_first(typeset('; '.join(none)))} leaves no proper posterior."
+    priors = words.lower_first(typeset(" and the prior ".join(none)))
+    return f"With {studies} the prior {priors} {'leaves' if len(none) == 1 else 'leave'} no proper posterior."
 
 
 def averaged_sentences(analysis: Analysis) -> tuple[str, ...]:

@@ -299,6 +299,13 @@ def text(value: Value) -> str:
     return significant(value)
 
 
+def whole(value: Value) -> str:
+    """Write a raw cell as `text` does, a whole number with its thousands set apart."""
+    if isinstance(value, float | int) and not isinstance(value, bool) and float(value).is_integer():
+        return count(value)
+    return text(value)
+
+
 _TYPESET = re.compile(rf"{CITED.pattern}|(?<![\w.)])-(?=\.?\d)|tau2")
 
 
@@ -318,7 +325,7 @@ def significant(value: float, digits: int = 6) -> str:
     """Write a number to a number of significant digits, true minus sign, no trailing zeros."""
     if not math.isfinite(value):
         return fixed(value, 0)
-    if 10**digits <= abs(value) < 1e5:
+    if 10**digits <= abs(value) < 1e7:
         # Digits before the point are written out: 240, not 2.4e+02.
         return fixed(value, 0)
     return cited(value, f"{value:.{digits}g}".replace("-", MINUS))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from k2meta.analysis import Analysis, Line
 from k2meta.numbers import count, displayed, fixed, interval, of, percent, places
 from k2meta.tables.parts import (
+    STUDY_LEVEL,
     derived,
     frequentist,
     number,
@@ -87,13 +88,13 @@ def _effect(analysis: Analysis) -> dict[str, Value]:
     bar, lead = _bar(analysis), analysis.fits.get(analysis.lead)
     value, low, high, se = bar or (None, None, None, None)
     excludes = None if low is None or high is None else not low <= 0 <= high
-    level = lead.mu.level if lead else (0.95 if bar else None)
+    alone = derived(analysis, "study_level", STUDY_LEVEL) if bar else None
     return {
         "estimate": value,
         "low": low,
         "high": high,
         "precision": se,
-        "level": level,
+        "level": lead.mu.level if lead else alone,
         "excludes_zero": excludes,
     }
 
