@@ -150,6 +150,8 @@ class Sources:
         self._texts: dict[str, set[str]] = {}
         for text in _strings(folder):
             self._add(normal(text))
+        # A version may be one digit, which is a source only beside its word.
+        self._add(normal(f"version {io.read_json(folder / 'results' / 'config.json')['review']['version']}"))
 
     def _add(self, text: str) -> None:
         text = text.rstrip(".")
@@ -230,11 +232,14 @@ def orphans_in_strips(page: str, sources: Sources, allowed: Iterable[str] = ()) 
 
 
 def _filed(run: Run, folder: Path, tables: dict[str, list[dict[str, str]]]) -> bool:
-    """Whether a cell repeats, rounded, the cell of its file that stands in the same row and column."""
+    """Whether a cell repeats, rounded, the cell of its file that stands in the same row and column.
+
+    A column that people read and the file does not hold under that name repeats nothing.
+    """
     if run.file not in tables:
         with (folder / "reports" / run.file).open(encoding="utf-8", newline="") as file:
             tables[run.file] = list(csv.DictReader(file))
-    value = normal(tables[run.file][run.row][run.column])
+    value = normal(tables[run.file][run.row].get(run.column, ""))
     if run.text == value:
         return True
     try:

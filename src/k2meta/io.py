@@ -359,8 +359,11 @@ def _header_problems(name: str, header: Sequence[str]) -> Iterable[Problem]:
 
 
 def spreadsheet_safe(cell: object) -> str:
-    """Return the text of a cell that no spreadsheet will run as a formula (numbers are left alone)."""
-    text = "" if cell is None else (repr(cell) if isinstance(cell, float) else str(cell))
+    """Return the text of a cell that no spreadsheet will run as a formula (numbers are left alone).
+
+    A whole number is written without a decimal point, whatever type it was computed in: 66 people, not 66.0.
+    """
+    text = "" if cell is None else (repr(cell).removesuffix(".0") if isinstance(cell, float) else str(cell))
     return f"'{text}" if FORMULA.match(text) and not NUMBER.match(text) else text
 
 

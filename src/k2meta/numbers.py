@@ -131,6 +131,14 @@ def count(n: float) -> str:
     return fixed(n, 0)
 
 
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def number_word(n: int) -> str:
+    """Write a whole number in words up to ten, in digits from there on."""
+    return _SMALL[n] if n < len(_SMALL) else count(n)
+
+
 def displayed(measure: str, value: float) -> float:
     """Return a value of the analysis scale on the scale people read: ratios are exponentiated."""
     return of(value, math.exp(value)) if measure == "LOGRATIO" else value

@@ -27,8 +27,33 @@ BESIDE = {
     "queries": "the data queries of this build, with their decisions in data/queries.csv",
     "config": "a setting in config/config.yaml",
     "page": "a count of what this part of the page lists",
+    "claims": (
+        "the claims: a cell of data/claims.csv, in the row that the id names; a count of rows of "
+        "reports/tables/claims.csv; or the limit of a rule"
+    ),
 }
 """What made a number that belongs to no question, by the first word of its id."""
+
+MADE: dict[str, str] = {
+    "k": "the studies of the pool, counted",
+    "people": "the people of the pooled studies, added up",
+    "weight_from": "the weights of the leading model, added up over the studies concerned",
+    "probability": "a probability under the posterior of the Bayesian model",
+    "engines": "the mean by sampling against the exact one",
+    "trials_above": "the studies whose whole interval lies above zero, counted",
+    "trials_below": "the studies whose whole interval lies below zero, counted",
+}
+"""What made a number of a question that stands for itself, by the second word of its id."""
+
+APART: dict[str, str] = {
+    "spec": "the settings in config/config.yaml",
+    "judgements": "what people judged or counted, in data/",
+    "missing": "the studies that measured the outcome and give the pool no number, counted",
+    "dropped": "a result that is not in the pool, from reports/tables/left_out.csv",
+    "listed": "the rows of a table on the page, counted",
+    "study_level": "the level at which the interval of one study is drawn",
+}
+"""The same for what is made from no pooled study."""
 
 _ON_PAGE = re.compile(r'<data value="([^"]*)" data-from="([^"]*)">([^<]*)</data>')
 
@@ -104,6 +129,12 @@ def traced(analysis: Analysis) -> Analysis:
     return TracedAnalysis(**found)
 
 
+def numbered[T](value: T, path: str) -> T:
+    """Return settings or rows with every number remembering its place below ``path``, such as ``config``."""
+    found: T = _traced(value, path)
+    return found
+
+
 def _traced(value: Any, path: str, names: Sequence[str] = ()) -> Any:
     if isinstance(value, bool | str | Posterior) or value is None:
         return value
@@ -170,10 +201,10 @@ def chain(number_id: str, analyses: Sequence[Analysis]) -> Chain:
         study = rest.partition(".")[0]
         parts = tuple(part for part in _parts(analysis, fit) if part.study_id == study)
         return Chain("the effect of one study", parts)
-    if kind == "spec":
-        return Chain("the settings in config/config.yaml", ())
+    if kind in APART:
+        return Chain(APART[kind], ())
     check = rest.partition(".")[0] if kind == "refits" else kind
-    return Chain(check.replace("_", " "), _parts(analysis, fit))
+    return Chain(MADE.get(check, check.replace("_", " ")), _parts(analysis, fit))
 
 
 def _model(fit: Fit) -> str:

@@ -14,7 +14,7 @@ from k2meta.analysis import Analysis, SmallStudyTest
 from k2meta.config import DRAWS
 from k2meta.figures import FIGURES, FURTHER, Figure, caption, not_drawn
 from k2meta.figures.style import WIDTH
-from k2meta.numbers import CITED, plain
+from k2meta.numbers import CITED, number_word, plain
 from k2meta.refits import Refits
 from k2meta.report import overclaims
 from k2meta.trace import chain, traced
@@ -81,8 +81,8 @@ def test_the_alternative_text_holds_the_summary_and_the_finding_and_claims_no_mo
 )  # fmt: skip
 def test_below_its_smallest_k_a_figure_says_why_it_is_not_drawn(name: str, least: int) -> None:
     few = samples.analysis(least - 1)
-    assert not_drawn(name, few) == f"k = {least - 1}: not drawn for fewer than {least} trials."
-    with pytest.raises(ValueError, match=f"fewer than {least} trials"):
+    assert not_drawn(name, few) == f"k = {least - 1}: not drawn for fewer than {number_word(least)} trials."
+    with pytest.raises(ValueError, match=f"fewer than {number_word(least)} trials"):
         draw(name, few)
     assert not_drawn(name, samples.analysis(least)) == ""
 
@@ -199,7 +199,7 @@ def test_the_cumulative_caption_says_since_when_the_reading_holds() -> None:
         steps[i] = dataclasses.replace(steps[i], mu=dataclasses.replace(steps[i].mu, low=low, high=high))
     grown = dataclasses.replace(analysis.refits.cumulative, steps=tuple(steps))
     turned = dataclasses.replace(analysis, refits=dataclasses.replace(analysis.refits, cumulative=grown))
-    assert caption("cumulative", turned).endswith("the interval excludes 0 since Author 2001 (2001).")
+    assert caption("cumulative", turned).endswith("the interval excludes zero since Author 2001.")
 
 
 # ---------------------------------------------------------------- drapery
@@ -266,7 +266,7 @@ def test_the_caption_of_the_specification_curve_counts_on_which_side_the_interva
     text = caption("specification_curve", analysis)
     assert text.startswith(f"{len(rows)} reasonable analyses")
     both = len(rows) - below - above
-    assert f"Intervals wholly below 0: {below}; wholly above: {above}; including it: {both}." in text
+    assert f"Intervals wholly below zero: {below}; wholly above: {above}; including it: {both}." in text
 
 
 # ---------------------------------------------------------------- Baujat, GOSH

@@ -90,7 +90,7 @@ def test_a_regression_that_was_not_run_says_why() -> None:
     analysis = moderated()
     row = replace(analysis.moderation[0], slopes=(), line=(), not_run="Not run: every study is in one category.")
     assert words.moderation_sentences(row, analysis.spec) == (
-        "Absolute latitude: not run: every study is in one category.",
+        "Absolute latitude: not run, because every study is in one category.",
     )
 
 

@@ -110,7 +110,7 @@ def all_samples() -> list[Analysis]:
 
 def render(analyses: list[Analysis] | None = None, **changes: Any) -> str:
     chosen = all_samples() if analyses is None else analyses
-    asset = FigureAsset("<svg xmlns='http://www.w3.org/2000/svg'/>", "Forest plot of k trials", ("a",), ((0.1,),))
+    asset = FigureAsset('<svg xmlns="http://www.w3.org/2000/svg"/>', "Forest plot of k trials", ("a",), ((0.1,),))
     queries = changes.pop("queries", QUERIES)
     settings: dict[str, Any] = {
         "review": REVIEW,

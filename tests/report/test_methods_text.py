@@ -181,7 +181,7 @@ def test_borrowed_correlations_and_converted_medians_are_said_for_the_question_t
 def test_every_characteristic_is_named_where_effects_are_regressed_on_it() -> None:
     spec = replace(CONFIG.analyses[0], moderators=(Moderator("mean_age", "mean age of the people", "number"),))
     asked = replace(CONFIG, analyses=(spec,))
-    assert f"{spec.title}: mean age of the people" in text(asked)
+    assert f"{spec.title} (mean age of the people)" in text(asked)
     assert "mean age of the people" not in text(replace(asked, sensitivity=("leave_one_out",)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,40 @@ def test_every_sentence_and_cell_of_the_page_is_in_the_pdf(shipped: Pdf) -> None
     answers = [b for b in found if b["kind"] == "par" and b["role"] in ("verdict", "line")]
     assert len(answers) >= 2 * SHIPPED.count('<article class="card')
     assert all(squeezed(said(answer["text"])) in first for answer in answers)
+
+
+def words_of(blocks: list[Block]) -> list[str]:
+    """Every text of the page that is printed: sentences, headings, titles, cells, facts and code."""
+    found = []
+    for block in every(blocks):
+        rows = [*block.get("head", []), *block.get("rows", [])]
+        found += [said(cell) for row in rows for cell in row]
+        found += [said(block["text"])] if block["kind"] in ("par", "heading") else []
+        found += [said(block["title"])] if "title" in block else []
+        found += [block[name] for name in ("caption", "text") if isinstance(block.get(name), str)]
+    return found
+
+
+def numbers_beyond(pdf: Pdf, page: str) -> Counter[str]:
+    """Digit groups that the PDF prints more often than its page."""
+    blocks = document(page)["blocks"]
+    printed = Counter(re.findall(r"\d+", text_of(pdf)))
+    return printed - Counter(re.findall(r"\d+", " ".join(words_of(blocks))))
+
+
+def test_no_number_of_the_pdf_is_its_own(shipped: Pdf) -> None:
+    # tests/workflow/test_no_orphans.py finds the source of every number of the page, hence of a PDF that prints no
+    # other. More often than the page it prints heads of tables that run over a page, and places of numbered lists.
+    found = every(document(SHIPPED)["blocks"])
+    heads = " ".join(said(cell) for b in found if b["kind"] == "table" for row in b["head"] for cell in row)
+    places = {str(i) for b in found if b["kind"] == "list" and b["ordered"] for i in range(1, len(b["items"]) + 1)}
+    assert set(numbers_beyond(shipped, SHIPPED)) <= {*re.findall(r"\d+", heads), *places}
+
+
+def test_a_number_that_only_the_pdf_prints_is_found() -> None:
+    page = render([named(5, "MD")])
+    more = page.replace('<section id="limits"', '<p>Of these, 7177 were small.</p><section id="limits"', 1)
+    assert numbers_beyond(render_pdf(more), page)["7177"] == 1
 
 
 def test_every_number_of_a_card_is_printed_as_on_the_page() -> None:

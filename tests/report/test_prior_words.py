@@ -77,7 +77,7 @@ def test_the_sentence_says_whether_the_reading_rests_on_the_prior(
 
 def test_a_prior_without_a_posterior_is_named() -> None:
     said = prior_words.strip_sentence(samples.analysis(2))
-    assert said.endswith("With two trials uniform (improper) leaves no proper posterior.")
+    assert said.endswith("With two trials the prior uniform (improper) leaves no proper posterior.")
 
 
 @pytest.mark.parametrize(("measure", "sd"), [("MD", 180.0), ("SMD", 2.0), ("LOGRATIO", 4.0)])

@@ -174,6 +174,6 @@ def test_hostile_judgements_are_printed_and_never_run() -> None:
     rating = (replace(kept.certainty[0], by=ATTACK, reasons={"imprecision": ATTACK}),)
     hostile = replace(kept, bias=bias, flow=flow, checklist=list_, certainty=rating)
     html = render([replace(judged(), judgements=hostile)])
-    assert "<script" not in html
+    assert html.count("<script") == 1
     assert "javascript:" not in html
     assert Page(html).open == []

@@ -151,7 +151,8 @@ def test_only_web_addresses_become_links(url: str) -> None:
 
 def test_cells_are_written_without_python_words() -> None:
     assert [text(v) for v in (None, "", True, 0.5, -1e-7, 3)] == ["–", "–", "yes", "0.5", "−1e−07", "3"]
-    assert significant(123456.789, 3) == "1.23e+05"
+    assert significant(123456.789, 3) == "123\N{THIN SPACE}457"
+    assert significant(12345678.9, 3) == "1.23e+07"
 
 
 def test_a_table_is_a_data_frame_at_full_precision() -> None:

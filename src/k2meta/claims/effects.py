@@ -70,7 +70,9 @@ def no_excess(part: Part, analysis: Analysis) -> Decision:
     if found.high < math.log(part.threshold):
         return found.because("supported", f"The whole interval lies below the margin of {margin}.")
     if found.low > 0:
-        return found.because("contradicted", "The whole interval lies above 1: the harm is more frequent.")
+        return found.because(
+            "contradicted", "The whole interval lies above a ratio of one: the harm is more frequent."
+        )
     return found.because("not shown", f"The interval reaches beyond the margin of {margin}.")
 
 

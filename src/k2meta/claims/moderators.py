@@ -47,7 +47,7 @@ def subgroup(part: Part, analysis: Analysis) -> Decision:
     if mu.p is None:
         return Decision(part, "not testable", "The comparison gives no p value.", "nothing to compare")
     found = _with_slope(part, analysis, one, mu)
-    limit = P_BETWEEN if part.threshold is None else part.threshold
+    limit = beside(one.k, "limit", P_BETWEEN) if part.threshold is None else part.threshold
     note = joined("Trials were not randomised to the groups.", _exploratory(one))
     sizes = _sizes(one, analysis)
     if mu.p >= limit:
@@ -114,7 +114,8 @@ def _range(one: Moderation, analysis: Analysis) -> str:
     if not numbers:
         return _sizes(one, analysis)
     low, high = (fixed(x, 0 if x == int(x) else 1) for x in (numbers[0], numbers[-1]))
-    return low if numbers[0] == numbers[-1] else f"{low} to {high}"
+    unit = f" {one.moderator.unit}s" if one.moderator.unit else ""
+    return f"{low if numbers[0] == numbers[-1] else f'{low} to {high}'}{unit}"
 
 
 def _described(one: Moderation, analysis: Analysis) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from k2meta.analysis import Analysis
 from k2meta.claims.effects import necessary_marker, no_excess, pooled_effect, within_arm
-from k2meta.claims.moderators import descriptive, slope, subgroup
+from k2meta.claims.moderators import P_BETWEEN, descriptive, slope, subgroup
 from k2meta.claims.types import Decision, Part
 
 
@@ -15,13 +15,15 @@ from k2meta.claims.types import Decision, Part
 class Rule:
     """A decision function, the cells of ``data/claims.csv`` it cannot do without, and the rule in words.
 
-    ``kinds`` are the kinds of moderator that it reads, none where it reads any or reads no moderator.
+    ``kinds`` are the kinds of moderator that it reads, none where it reads any or reads no moderator. ``limit`` is
+    the number that stands in the words as ``{limit}``.
     """
 
     decide: Callable[[Part, Analysis], Decision]
     needs: tuple[str, ...]
     words: str
     kinds: tuple[str, ...] = ()
+    limit: float | None = None
 
 
 DECISIONS: dict[str, Rule] = {
@@ -57,8 +59,9 @@ DECISIONS: dict[str, Rule] = {
     "subgroup": Rule(
         subgroup,
         ("analysis", "moderator", "direction"),
-        "The difference between two groups of trials: p below 0.10 and the direction as claimed.",
+        "The difference between two groups of trials: p below {limit} and the direction as claimed.",
         ("groups",),
+        P_BETWEEN,
     ),
     "descriptive": Rule(
         descriptive,

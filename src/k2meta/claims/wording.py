@@ -7,17 +7,14 @@ from statistics import NormalDist
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import MINUS, beside, cited, displayed, fixed, interval, percent, places
+from k2meta.numbers import MINUS, beside, cited, displayed, fixed, interval, number_word, percent, places, plain
 from k2meta.types import Effect
-
-_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 def studies(spec: Spec, n: int) -> str:
     """Write a number of studies: ``Four trials``."""
     noun = "cohort" if spec.source == "cohorts" else "trial"
-    word = _SMALL[n] if n < len(_SMALL) else str(n)
-    return f"{cited(n, word.capitalize())} {noun}{'' if n == 1 else 's'}"
+    return f"{cited(n, plain(number_word(n)).capitalize())} {noun}{'' if n == 1 else 's'}"
 
 
 def few(spec: Spec) -> str:
@@ -27,7 +24,7 @@ def few(spec: Spec) -> str:
 
 def zero(spec: Spec) -> str:
     """Name the value that means no difference, as people read it."""
-    return "1" if spec.measure == "LOGRATIO" else "zero"
+    return "a ratio of one" if spec.measure == "LOGRATIO" else "zero"
 
 
 def measured(spec: Spec, mu: Estimate, name: str, *, difference: bool = False) -> str:
@@ -70,7 +67,7 @@ def alone(effect: Effect, level: float = 0.95) -> Estimate:
 
 def text(value: float) -> str:
     """Write a number of the settings or the claims file as it was given."""
-    return f"{value:g}".replace("-", MINUS)
+    return cited(value, f"{value:g}".replace("-", MINUS))
 
 
 def joined(*sentences: str) -> str:

@@ -19,7 +19,7 @@ from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render
 from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
 from k2meta.tables.parts import exact_twin
-from k2meta.trace import numbers, traced
+from k2meta.trace import numbered, numbers, traced
 
 Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
 Figures = Annotated[Path, typer.Option("--figures", help="Folder of the drawn figures.")]
@@ -56,8 +56,8 @@ def report(
         gates=gates,
         outcomes={outcome.id: outcome.label for outcome in found.outcomes},
         check_notes=found.notes,
-        claims=decide(read_claims(found.claims), told),
-        methods=methods_text(settings, told, _shown(built)["software"]),
+        claims=decide(numbered(read_claims(found.claims), "claims"), told),
+        methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"]),
         not_drawn={
             analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
             for analysis in told

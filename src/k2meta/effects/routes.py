@@ -86,13 +86,18 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def _minus(first: float, second: float) -> str:
+    """Write a difference, a negative second number in brackets."""
+    return f"{_number(first)} − {_number(second) if second >= 0 else f'({_number(second)})'}"
+
+
 def _from_arms(arms: Arms, printed: Printed, measure: Measure) -> Derived | None:
     if printed.n1 is None or printed.n2 is None or measure not in ("MD", "SMD"):
         return None
     found = effect_sizes(measure, m1=arms.m1, sd1=arms.sd1, n1=printed.n1, m2=arms.m2, sd2=arms.sd2, n2=printed.n2)
     sizes = f"n {printed.n1:g} and {printed.n2:g}"
     if measure == "MD":
-        last = f"MD = {_number(arms.m1)} − ({_number(arms.m2)}); variance SD²/n summed over the arms, {sizes}"
+        last = f"MD = {_minus(arms.m1, arms.m2)}; variance SD²/n summed over the arms, {sizes}"
     else:
         last = f"Hedges g with the pooled SD, exact J, variance LS, {sizes}"
     return Derived(float(found.yi[0]), float(found.vi[0]), (*arms.steps, last), True)
@@ -174,7 +179,7 @@ def _difference(printed: Printed) -> tuple[float, str] | None:
     names = ("change_mean_treat", "change_mean_ctrl")
     if printed.scale == "raw" and not printed.diff_measure and printed.has(*names):
         m1, m2 = (printed[name] for name in names)
-        return m1 - m2, f"difference of changes {_number(m1)} − ({_number(m2)}) = {_number(m1 - m2)}"
+        return m1 - m2, f"difference of changes {_minus(m1, m2)} = {_number(m1 - m2)}"
     return None
 
 

@@ -8,9 +8,11 @@ from k2meta.figures import panel, rows_panel, words
 from k2meta.figures.figure import Figure, PlotData
 from k2meta.figures.rows_panel import RowOf
 from k2meta.figures.style import rc
+from k2meta.numbers import beside, cited
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
+    from k2meta.refits import Step
 
 MINIMUM_K = 3
 """With two studies the only step is from one of them to the pool, which the forest plot shows."""
@@ -31,9 +33,9 @@ def caption(analysis: Analysis) -> str:
     side = [(step.mu.low > 0) - (step.mu.high < 0) for step in steps]
     since = next(i for i in range(len(side)) if len(set(side[i:])) == 1)
     reading = "includes" if side[-1] == 0 else "excludes"
-    when = "from the first on" if since == 0 else f"since {steps[since].label} ({steps[since].order})"
+    when = "from the first on" if since == 0 else f"since {_dated(steps[since])}"
     noun = words.study_name(spec).lower()
-    return f"Adding one {noun} after the other, the interval {reading} {words.null(spec)} {when}."
+    return f"Adding one {noun} after the other, the interval {reading} {words.nothing(spec)} {when}."
 
 
 def draw(analysis: Analysis) -> Figure:
@@ -52,6 +54,14 @@ def draw(analysis: Analysis) -> Figure:
         notes = f"{name}; one study alone has its normal interval; blue band: all of them."
         figure = rows_panel.draw(analysis, told, ("Added", "k"), rows, notes)
     return Figure(figure, f"Cumulative plot. {words.summary(analysis)} {caption(analysis)}", _data(analysis))
+
+
+def _dated(step: Step) -> str:
+    """Name a study with what it was sorted by, where its name does not say so."""
+    if step.order in step.label:
+        return step.label
+    order = cited(beside(step.k, "order", float(step.order)), step.order) if step.order.isdigit() else step.order
+    return f"{step.label} ({order})"
 
 
 def _label(label: str, order: str, place: int) -> str:

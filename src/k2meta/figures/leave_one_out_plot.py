@@ -38,7 +38,7 @@ def caption(analysis: Analysis) -> str:
     counted = [count(beside(analysis.k, f"leave_one_out.{name}", number)) for name, number in numbers]
     return (
         f"Without each {words.study_name(spec).lower()} in turn the estimate runs from {ends[0]} to {ends[1]}"
-        f"{words.unit(spec)}; {counted[0]} of {counted[1]} intervals exclude {words.null(spec)}."
+        f"{words.unit(spec)}; the interval excludes {words.nothing(spec)} in {counted[0]} of {counted[1]}."
     )
 
 

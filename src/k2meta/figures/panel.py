@@ -11,7 +11,7 @@ from k2meta.figures.scale import Scale, ticks
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import DISPLAY, INK, MUTED, SMALL, WIDTH
 from k2meta.figures.text import Weight, elided, extent, legible, width, wrapped
-from k2meta.numbers import count
+from k2meta.numbers import count, number_word
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -128,4 +128,5 @@ def few(analysis: Analysis, least: int) -> str:
     """Say why a figure is not drawn for fewer than ``least`` studies; empty where there are enough."""
     if analysis.k >= least:
         return ""
-    return f"k = {count(analysis.k)}: not drawn for fewer than {least} {words.study_name(analysis.spec).lower()}s."
+    noun = words.study_name(analysis.spec).lower()
+    return f"k = {count(analysis.k)}: not drawn for fewer than {number_word(least)} {noun}s."

@@ -61,7 +61,7 @@ def caption(analysis: Analysis) -> str:
     including = counted("including_null", len(found) - below - above)
     return (
         f"{counted('analyses', len(found))} reasonable analyses give estimates from {ends}{words.unit(spec)}. "
-        f"Intervals wholly below {words.null(spec)}: {counted('below_null', below)}; "
+        f"Intervals wholly below {words.nothing(spec)}: {counted('below_null', below)}; "
         f"wholly above: {counted('above_null', above)}; including it: {including}.{place}"
     )
 

@@ -152,6 +152,11 @@ def null(spec: Spec) -> str:
     return written(shown(spec.measure, 0.0), 0)
 
 
+def nothing(spec: Spec) -> str:
+    """Name the value of no difference in a sentence: zero, or for a ratio one."""
+    return "a ratio of one" if spec.measure == "LOGRATIO" else "zero"
+
+
 def direction(spec: Spec) -> str:
     """Say in words which way the effect scale points."""
     what = "ratio below one" if spec.measure == "LOGRATIO" else "negative"

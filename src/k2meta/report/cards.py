@@ -28,6 +28,7 @@ from k2meta.tables.parts import (
     significant,
     text,
     typeset,
+    whole,
 )
 from k2meta.tables.types import Value
 from k2meta.types import Cell, Dropped, Effect, Query
@@ -46,9 +47,12 @@ FURTHER_NAMES: Mapping[str, str] = {
 }
 """Figure -> its heading, in the order of the page."""
 
+NAMES = ("label", "study")
+"""Columns of a figure's data that name a row, and stay as they stand when a name is a number."""
+
 NOTHING: Mapping[str, str] = {}
 
-_NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]?\d+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?")
 
 ASSOCIATION = "Observational: association, not effect"
 """The label that every pool of cohorts carries."""
@@ -298,7 +302,7 @@ def _trial(trial: Mapping[str, Cell]) -> Mapping[str, str]:
         "intervention": intervention(trial),
         "comparator": cell("comparator"),
         "months": cell("duration_months"),
-        "people": text(randomised(trial)),
+        "people": whole(randomised(trial)),
     }
 
 
@@ -407,7 +411,10 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
         return None
     points = len(asset.rows) if len(asset.rows) > READABLE else 0
     order = _order(asset.columns)
-    rows = tuple(tuple(_cell(row[i]) for i in order) for row in asset.rows[: 0 if points else READABLE])
+    written = {column: text if column in NAMES else _cell for column in asset.columns}
+    rows = tuple(
+        tuple(written[asset.columns[i]](row[i]) for i in order) for row in asset.rows[: 0 if points else READABLE]
+    )
     at = asset.columns.index("study_id") if "study_id" in asset.columns else None
     studies = tuple("" if at is None else text(row[at]).strip(ABSENT) for row in asset.rows[: len(rows)])
     said = asset.caption or finding
@@ -445,7 +452,8 @@ def _cell(value: Value) -> str:
 
 def _comparison(row: Comparison) -> tuple[str, ...]:
     agrees = "agrees" if row.agrees else "differs"
-    return (row.quantity, significant(row.ours), significant(row.other), row.engine, agrees, row.note or ABSENT)
+    numbers = significant(row.ours), significant(row.other)
+    return (typeset(row.quantity), *numbers, row.engine, agrees, typeset(row.note) or ABSENT)
 
 
 def gate(analysis: Analysis, failures: tuple[str, ...] | None) -> Gate | None:
@@ -471,7 +479,7 @@ def _sampled(analysis: Analysis, fit: Fit) -> str:
             apart = abs(fit.mu.value - exact.mu.value) / found.mcse_mu
             apart = derived(analysis, "engines.apart_in_mcse", apart)
             beside = fixed(exact.mu.value, words.supported_decimals(found.mcse_mu))
-            parts.append(f"the exact one {beside}, {significant(apart, 2)} Monte Carlo standard errors apart")
+            parts[0] += f", the exact one {beside}, {significant(apart, 2)} Monte Carlo standard errors apart"
         parts.append(f"no more digits are written than this error ({digits[1]}) supports")
     numbers = [
         f"{name} {fixed(value, decimals)}"
@@ -484,4 +492,4 @@ def _sampled(analysis: Analysis, fit: Fit) -> str:
         )
         if value is not None
     ]
-    return "; ".join(filter(None, (", ".join(parts), ", ".join(numbers)))) + "."
+    return "; ".join(filter(None, (*parts, ", ".join(numbers)))) + "."

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from k2meta.analysis import Analysis
 from k2meta.claims import DECISIONS, NOT_TESTABLE, VERDICTS, Decided, Decision
+from k2meta.numbers import Traced, count, field_name, fixed
 from k2meta.report.words import first_up
-from k2meta.tables.parts import link, typeset
+from k2meta.tables.parts import is_traced, link, listed, typeset
 
 UNDECIDED = "What no analysis of this review decides"
 """Heading of the claims that the fits say nothing about."""
@@ -67,51 +68,73 @@ def claims_page(decided: Sequence[Decided], analyses: Sequence[Analysis]) -> Cla
     for one in decided:
         groups[one.decisions[0].part.analysis].append(one)
     return ClaimsPage(
-        summary=_summary(decided),
-        told=_told(decided),
+        summary=_summary(decided, analyses),
+        told=_told(decided, analyses),
         head=("Article", "Claims", *(first_up(word) for word in VERDICTS), "Told faithfully"),
-        articles=_articles(decided),
-        groups=tuple(_group(name, found, titles) for name, found in groups.items() if found),
+        articles=_articles(decided, analyses),
+        groups=tuple(_group(name, found, titles, analyses) for name, found in groups.items() if found),
     )
 
 
-def _summary(decided: Sequence[Decided]) -> str:
+def _counted(analyses: Sequence[Analysis], name: str, n: int) -> str:
+    """Write a count of claims, under an id of its own."""
+    return count(listed(analyses, f"claims.{name}", n))
+
+
+def _summary(decided: Sequence[Decided], analyses: Sequence[Analysis]) -> str:
     counts = [(word, sum(one.verdict == word for one in decided)) for word in VERDICTS]
     few = sum(one.verdict == "not testable" and one.short.startswith("too few") for one in decided)
-    said = ", ".join(f"{n} {word}" for word, n in counts)
-    note = f" ({few} of these for lack of trials)" if few else ""
-    return f"Of {len(decided)} claims: {said}{note}."
+    said = ", ".join(f"{_counted(analyses, f'verdicts.{field_name(word)}', n)} {word}" for word, n in counts)
+    note = f" ({_counted(analyses, 'too_few_trials', few)} of these for lack of trials)" if few else ""
+    noun = "claim" if len(decided) == 1 else "claims"
+    return f"Of {_counted(analyses, 'all', len(decided))} {noun}: {said}{note}."
 
 
-def _told(decided: Sequence[Decided]) -> str:
+def _told(decided: Sequence[Decided], analyses: Sequence[Analysis]) -> str:
     words: dict[str, int] = {}
     for one in decided:
         words[one.claim.faithful] = words.get(one.claim.faithful, 0) + 1
     return ", ".join(
-        f"{n} {word}" for word, n in sorted(words.items(), key=lambda pair: (-pair[1], pair[0])) if word
+        f"{_counted(analyses, f'told.{field_name(word)}', n)} {word}"
+        for word, n in sorted(words.items(), key=lambda pair: (-pair[1], pair[0]))
+        if word
     )
 
 
-def _articles(decided: Sequence[Decided]) -> tuple[tuple[str, ...], ...]:
+def _articles(decided: Sequence[Decided], analyses: Sequence[Analysis]) -> tuple[tuple[str, ...], ...]:
     rows = []
     for article in dict.fromkeys(one.claim.article for one in decided):
         own = [one for one in decided if one.claim.article == article]
-        counts = [sum(one.verdict == word for one in own) for word in VERDICTS]
+        counts: dict[str, int] = {word: sum(one.verdict == word for one in own) for word in VERDICTS}
         faithful = sum(one.claim.faithful == "faithful" for one in own)
-        rows.append((first_up(article), *map(str, (len(own), *counts, faithful))))
+        cells = {"all": len(own), **counts, "told_faithfully": faithful}
+        place = f"articles.{field_name(article)}"
+        written = (_counted(analyses, f"{place}.{field_name(name)}", n) for name, n in cells.items())
+        rows.append((first_up(article), *written))
     return tuple(rows)
 
 
-def _group(name: str, found: Sequence[Decided], titles: Mapping[str, str]) -> ClaimGroup:
+def _group(
+    name: str, found: Sequence[Decided], titles: Mapping[str, str], analyses: Sequence[Analysis]
+) -> ClaimGroup:
     own = [part for one in found for part in one.decisions if part.part.analysis == name]
     rules = dict.fromkeys(part.part.rule for part in own if part.part.rule != NOT_TESTABLE)
     return ClaimGroup(
         title=titles.get(name, UNDECIDED),
         anchor=f"q-{name}" if name else "",
         pools=tuple(dict.fromkeys(part.pool for part in own if part.pool)),
-        rules=tuple(DECISIONS[rule].words for rule in rules),
+        rules=tuple(_rule(rule, analyses) for rule in rules),
         rows=tuple(_row(one, name, titles) for one in found),
     )
+
+
+def _rule(name: str, analyses: Sequence[Analysis]) -> str:
+    """Write a rule in words, its limit under an id of its own."""
+    rule = DECISIONS[name]
+    if rule.limit is None:
+        return rule.words
+    limit = Traced(rule.limit, f"claims.rules.{name}.limit") if is_traced(analyses) else rule.limit
+    return rule.words.format(limit=fixed(limit, 2))
 
 
 def _row(one: Decided, name: str, titles: Mapping[str, str]) -> ClaimRow:

@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
-from k2meta.numbers import fixed, places
+from k2meta.numbers import fixed, places, plain
 from k2meta.report import words
-from k2meta.tables.parts import TIERS, bayesian, text, typeset
+from k2meta.tables.parts import ABSENT, TIERS, bayesian, text, typeset
 
 
 def fitted_models(analyses: Sequence[Analysis]) -> tuple[tuple[str, str, str], ...]:
     """Return model id, method and the options that all questions share, one row per model and method."""
-    found: dict[tuple[str, str], dict[str, set[str]]] = {}
+    found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for analysis in analyses:
         for model, fit in analysis.fits.items():
             options = found.setdefault((model, fit.method), {})
             for name, value in fit.options.items():
-                options.setdefault(name, set()).add(text(value))
+                # Questions agree on an option where they write it alike, whatever field each read it from.
+                options.setdefault(name, {}).setdefault(plain(text(value)), text(value))
     return tuple(
         (model, typeset(method), typeset(_options(options))) for (model, method), options in found.items()
     )
 
 
-def _options(options: dict[str, set[str]]) -> str:
+def _options(options: dict[str, dict[str, str]]) -> str:
     written = (
-        f"{name}: {min(values) if len(values) == 1 else 'by question'}"
+        f"{name}: {next(iter(values.values())) if len(values) == 1 else 'by question'}"
         for name, values in sorted(options.items())
-        if values != {"\N{EN DASH}"}
+        if set(values) != {ABSENT}
     )
     return "; ".join(written)
 

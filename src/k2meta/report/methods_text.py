@@ -12,9 +12,9 @@ from typing import Any
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.config import Config, Model
-from k2meta.numbers import percent
-from k2meta.report.words import first_up, number_word
-from k2meta.tables.parts import text
+from k2meta.numbers import cited, count, number_word, percent
+from k2meta.report.words import first_up
+from k2meta.tables.parts import listed, text
 
 TAU2: dict[str, str] = {
     "DL": "the DerSimonian–Laird estimator",
@@ -202,7 +202,7 @@ def _what(measure: str, spec: Spec) -> str:
 
 def _directed(spec: Spec) -> str:
     """Name an outcome with its unit and what a value on the low side means."""
-    null = "1" if spec.measure == "LOGRATIO" else "zero"
+    null = "one" if spec.measure == "LOGRATIO" else "zero"
     low = f"below {null} means {spec.favours_low}"
     if spec.contrast == "between_arms":
         low = f"below {null} favours {spec.favours_low}"
@@ -215,16 +215,24 @@ def _routes(analyses: Sequence[Analysis]) -> tuple[str, ...]:
         return ()
     counts = Counter(route for _, route in effects)
     said = "; ".join(
-        f"{named(ROUTES, route)} ({n})" for route, n in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+        f"{named(ROUTES, route)} ({count(listed(analyses, f'page.routes.{route}', n))})"
+        for route, n in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
     )
-    assumed = sum(effect.assumed for effect in effects.values())
-    rest = (
-        f"Of these {len(effects)} derivations {number_word(assumed)} rest on an assumption or on a borrowed number"
-    )
+    derivations = listed(analyses, "page.derivations.all", len(effects))
+    assumed = listed(analyses, "page.derivations.assumed", sum(effect.assumed for effect in effects.values()))
     return (
         "Effects and their variances came from what was printed, by the first of these routes that applied "
-        f"(number of results): {said}. {rest}; each is marked in the tables with its steps.",
+        f"(number of results): {said}. {_resting(derivations, assumed)}",
     )
+
+
+def _resting(derivations: int, assumed: int) -> str:
+    """Say how many derivations rest on an assumption."""
+    what = "on an assumption or on a borrowed number"
+    if not assumed:
+        return f"None of these rests {what}; the tables give every step."
+    who = "This" if derivations == 1 else f"Of these {count(derivations)} derivations {number_word(assumed)}"
+    return f"{who} {'rests' if assumed == 1 else 'rest'} {what}; the tables mark it and give every step."
 
 
 def _conversions(config: Config) -> tuple[str, ...]:
@@ -284,12 +292,18 @@ def _bayes_exact(options: Mapping[str, Any], config: Config) -> str:
 
 
 def _bayes_mcmc(options: Mapping[str, Any], config: Config) -> str:
+    chains, draws, tune = (_whole(options[name]) for name in ("chains", "draws", "tune"))
     return (
-        f"Bayesian random-effects model, sampled with PyMC ({options['chains']} chains of {options['draws']} "
-        f"draws after {options['tune']} tuning steps, target acceptance {text(options['target_accept'])}, seeds "
-        f"derived from {config.seed}), to check the exact computation. {prior_sentence(options)} Nothing printed "
-        "rests on it; it has to pass its diagnostics and to agree with the exact posterior."
+        f"Bayesian random-effects model, sampled with PyMC ({chains} chains of {draws} draws after {tune} tuning "
+        f"steps, target acceptance {text(options['target_accept'])}, seeds derived from {_whole(config.seed)}), "
+        f"to check the exact computation. {prior_sentence(options)} Nothing printed rests on it; it has to pass "
+        "its diagnostics and to agree with the exact posterior."
     )
+
+
+def _whole(n: int) -> str:
+    """Write a whole number of the settings as it was given."""
+    return cited(n, str(n))
 
 
 def _unknown(options: Mapping[str, Any], config: Config) -> str:
@@ -352,11 +366,11 @@ def _characteristics(config: Config) -> tuple[str, ...]:
     if "meta_regression" not in config.sensitivity:
         return ()
     asked = [
-        f"{spec.title}: {', '.join(one.label for one in spec.moderators)}"
+        f"{spec.title} ({', '.join(one.label for one in spec.moderators)})"
         for spec in config.analyses
         if spec.moderators
     ]
-    return (f"Characteristics asked about, in this order: {'; '.join(asked)}.",) if asked else ()
+    return (f"Characteristics asked about, in their order: {'; '.join(asked)}.",) if asked else ()
 
 
 def _software(software: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 
 from k2meta.analysis import Analysis, Averaged, Spec, UnderPrior
 from k2meta.models.fit import Estimate
-from k2meta.numbers import cited, displayed, fixed, of, percent, places
+from k2meta.numbers import cited, displayed, fixed, number_word, of, percent, places, plain
 from k2meta.report import words
 from k2meta.tables.parts import derived, significant, tallied, typeset
 
@@ -46,13 +46,13 @@ def _moves(analysis: Analysis, run: list[Run], ratio: float) -> str:
 
     def reach(values: list[float]) -> str:
         low, high = (fixed(displayed(spec.measure, value), decimals) for value in (min(values), max(values)))
-        return low if low == high else f"{low} to {high}"
+        return low if plain(low) == plain(high) else f"{low} to {high}"
 
     means, lows, highs = [row[1] for row in run], [row[2] for row in run], [row[3] for row in run]
     unit = "" if spec.measure == "LOGRATIO" else f" {spec.unit}"
     ran = tallied(analysis, "prior_strip.run", len(run))
     return (
-        f"under {words.number_word(ran)} priors of τ the posterior mean is {reach(means)}{unit}, the lower "
+        f"under {number_word(ran)} priors of τ the posterior mean is {reach(means)}{unit}, the lower "
         f"end of its interval {reach(lows)} and the upper end {reach(highs)}; the widest interval is "
         f"{significant(ratio, 2)} times as wide as the narrowest"
         f"{' on the log scale' if spec.measure == 'LOGRATIO' else ''}."
@@ -78,8 +78,8 @@ def _reads(analysis: Analysis, run: list[Run], lead: Run) -> str:
     else:
         instead = "includes it" if all(sides[name] == "neither" for name in others) else "reads differently"
     return (
-        f"Under the prior of the fit the interval {held}; under {words.number_word(differ)} of the "
-        f"{words.number_word(ran)} it {instead} ({names})."
+        f"Under the prior of the fit the interval {held}; under {number_word(differ)} of the "
+        f"{number_word(ran)} it {instead} ({names})."
     )
 
 
@@ -87,8 +87,9 @@ def _left(analysis: Analysis) -> str:
     none = [row.prior for row in analysis.prior_strip if row.not_run]
     if not none:
         return ""
-    studies = f"{words.number_word(analysis.k)} {words.noun(analysis.spec)}s"
-    return f"With {studies} {words.lower_first(typeset('; '.join(none)))} leaves no proper posterior."
+    studies = f"{number_word(analysis.k)} {words.noun(analysis.spec)}s"
+    priors = words.lower_first(typeset(" and the prior ".join(none)))
+    return f"With {studies} the prior {priors} {'leaves' if len(none) == 1 else 'leave'} no proper posterior."
 
 
 def averaged_sentences(analysis: Analysis) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, MissingResults
 from k2meta.figures.lights import FILLS
-from k2meta.numbers import count, fixed, places
+from k2meta.numbers import count, fixed, number_word, places
 from k2meta.report import words
 from k2meta.report.flow_svg import flow_diagram
 from k2meta.report.lights_svg import lights
@@ -57,7 +57,7 @@ def standards(analyses: Sequence[Analysis], tables: Mapping[str, TableData]) -> 
         bounds=tuple((a.spec.title, said) for a in trials if (said := bound_sentence(a))),
         flow=flow_diagram(flow),
         boxes=tuple(
-            (one.text, count(one.n), "; ".join(f"{name} {n}" for name, n in one.parts))
+            (one.text, count(one.n), "; ".join(f"{name} {count(n)}" for name, n in one.parts))
             for one in flow
             if one.n is not None
         ),
@@ -109,7 +109,7 @@ def bound_sentence(analysis: Analysis) -> str:
     if found is None or found.missing == 0:
         return ""
     spec, n = analysis.spec, found.missing
-    who = f"{words.first_up(words.number_word(n))} {words.noun(spec)}{'' if n == 1 else 's'} measured it and "
+    who = f"{words.first_up(number_word(n))} {words.noun(spec)}{'' if n == 1 else 's'} measured it and "
     who += f"{'gives' if n == 1 else 'give'} the pool no number."
     lead = analysis.fits.get(analysis.lead)
     if found.not_run or lead is None:

@@ -20,6 +20,7 @@ from k2meta.numbers import (
     displayed,
     fixed,
     interval,
+    number_word,
     of,
     p_value,
     percent,
@@ -53,8 +54,6 @@ UNITLESS = ("LOGRATIO", "RD")
 
 Side = Literal["benefit", "harm", "neither"]
 
-_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -65,11 +64,6 @@ class Verdict:
 
 
 # --- small words -------------------------------------------------------------------------------------
-
-
-def number_word(n: int) -> str:
-    """Write a count in words up to ten."""
-    return _SMALL[n] if n < len(_SMALL) else count(n)
 
 
 def studies(spec: Spec, n: int) -> str:
@@ -414,12 +408,15 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
     decimals = places(spec.measure, fit.mu.se)
     benefit = derived(analysis, "probability.benefit", below if spec.lower_is_better else 1 - below)
     favoured = spec.favours_low if spec.lower_is_better else spec.favours_high
-    # In a cohort nobody was given anything, so nothing there is called a benefit.
+    # In a cohort nobody was given anything, and inside one arm nothing is compared: neither is called a benefit.
     name = "Probability" if spec.source == "cohorts" else "P(benefit), the probability"
+    said = f"{name} that the average {_thing(spec)} favours {favoured} by any amount"
+    if spec.contrast == "active_arm":
+        said = f"Probability that the average change means {favoured}, by any amount"
     return (
         f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
         f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
-        f"{name} that the average {_thing(spec)} favours {favoured} by any amount: {probability(benefit)}.",
+        f"{said}: {probability(benefit)}.",
         *(_beyond(analysis, fit, line) for line in spec.lines),
         "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
     )
@@ -535,10 +532,10 @@ def moderation_sentences(row: Moderation, spec: Spec) -> tuple[str, ...]:
     """Write a meta-regression: what a covariate explains, by how much, and what such a relation is not."""
     label = row.moderator.label
     if row.not_run:
-        return (f"{first_up(label)}: {lower_first(row.not_run)}",)
+        return (f"{first_up(label)}: {lower_first(row.not_run).replace('not run: ', 'not run, because ', 1)}",)
     status = "exploratory: fewer than ten studies for each covariate" if row.exploratory else "prespecified"
     explained = "" if row.r2 is None else f", {fixed(row.r2, 0)} % of τ² explained"
-    test = "" if row.p is None else f" ({p_value(row.p)} for all slopes together)"
+    test = "" if row.p is None else f"; {p_value(row.p)} for all slopes together"
     narrowed = row.moderator.where or row.moderator.groups
     left = "Outside the comparison, or not stated" if narrowed else "Not stated by"
     missing = f" {left}: {', '.join(row.missing)}." if row.missing else ""
@@ -587,10 +584,9 @@ def bubble_caption(analysis: Analysis) -> str:
 
 
 def forest_caption(analysis: Analysis) -> str:
-    """Caption the forest plot with its finding."""
-    said = verdict(analysis)
-    head = f"{first_up(said.word)}: {estimate_line(analysis)}"
-    return " ".join(filter(None, (head, dominance(analysis), missing_sentence(analysis))))
+    """Caption the forest plot with its finding; what stands behind it is said in the answer above."""
+    end = "." if analysis.k == 1 else ":"
+    return f"{first_up(verdict(analysis).word)}{end} {estimate_line(analysis)}"
 
 
 def posterior_caption(analysis: Analysis) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from k2meta.analysis import Analysis
 from k2meta.numbers import Traced, plain
-from k2meta.tables.parts import show_text, text
+from k2meta.tables.parts import show_text, text, whole
 from k2meta.tables.types import Column, Row, Shown, TableData, Value
 from k2meta.types import Cell
 
@@ -52,7 +52,7 @@ def intervention(trial: Mapping[str, Cell]) -> str:
     """Return what was given, with its dose where the trial reports one."""
     given = text(of_trial(trial, "intervention" if trial.get("intervention") else "vitamer"))
     dose = of_trial(trial, "dose_ug_per_day")
-    return given if dose is None else f"{given}, {text(dose)} µg a day"
+    return given if dose is None else f"{given}, {whole(dose)} µg a day"
 
 
 def randomised(trial: Mapping[str, Cell]) -> Value:
@@ -97,7 +97,7 @@ _COLUMNS = (
     Column("intervention", "Intervention", show_text("intervention")),
     Column("comparator", "Comparator", show_text("comparator")),
     Column("duration_months", "Months", show_text("duration_months"), numeric=True),
-    Column("randomised", "Randomised", show_text("randomised"), numeric=True),
+    Column("randomised", "Randomised", lambda row: whole(row["randomised"]), numeric=True),
     Column("pools", "In the pool of", show_text("pools")),
     Column("link"),
 )

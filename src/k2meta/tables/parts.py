@@ -96,6 +96,16 @@ def tallied(analysis: Analysis, name: str, n: int) -> int:
     return TracedCount(n, f"{analysis.spec.id}.{name}") if isinstance(analysis.k, TracedCount) else n
 
 
+def is_traced(analyses: Sequence[Analysis]) -> bool:
+    """Whether the numbers of the analyses remember their fields (see ``k2meta.trace``)."""
+    return any(isinstance(analysis.k, TracedCount) for analysis in analyses)
+
+
+def listed(analyses: Sequence[Analysis], name: str, n: int) -> int:
+    """Return a count that belongs to no question alone, under the id ``name``; traced when the analyses are."""
+    return TracedCount(n, name) if is_traced(analyses) else n
+
+
 def people(effects: Sequence[Effect]) -> People:
     """Count the people behind a pool; a study that prints no number is left out and said so."""
     sizes = [e.people for e in effects if e.people is not None]
@@ -289,6 +299,13 @@ def text(value: Value) -> str:
     return significant(value)
 
 
+def whole(value: Value) -> str:
+    """Write a raw cell as `text` does, a whole number with its thousands set apart."""
+    if isinstance(value, float | int) and not isinstance(value, bool) and float(value).is_integer():
+        return count(value)
+    return text(value)
+
+
 _TYPESET = re.compile(rf"{CITED.pattern}|(?<![\w.)])-(?=\.?\d)|tau2")
 
 
@@ -308,7 +325,7 @@ def significant(value: float, digits: int = 6) -> str:
     """Write a number to a number of significant digits, true minus sign, no trailing zeros."""
     if not math.isfinite(value):
         return fixed(value, 0)
-    if 10**digits <= abs(value) < 1e5:
+    if 10**digits <= abs(value) < 1e7:
         # Digits before the point are written out: 240, not 2.4e+02.
         return fixed(value, 0)
     return cited(value, f"{value:.{digits}g}".replace("-", MINUS))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from k2meta.analysis import Analysis
-from k2meta.tables.parts import typeset
+from k2meta.numbers import count
+from k2meta.tables.parts import listed, typeset
 from k2meta.tables.types import Column, Row, Shown, TableData
 from k2meta.types import PRISMA_ITEMS, ChecklistEntry, Query
 
@@ -49,11 +50,14 @@ def prisma_checklist(analyses: Sequence[Analysis], queries: Sequence[Query] = ()
     filled = {entry.item: entry for entry in (analyses[0].judgements.checklist if analyses else ())}
     rows = tuple(_row(item, topic, filled) for item, topic in PRISMA_ITEMS.items())
     blank = sum(row["status"] == TO_FILL for row in rows)
+    to_fill, items = (
+        count(listed(analyses, f"page.prisma.{name}", n)) for name, n in (("blank", blank), ("items", len(rows)))
+    )
     notes = (
         "Items follow PRISMA 2020 (Page et al. 2021, doi:10.1136/bmj.n71), with short names of our own; the "
         "wording of each item is there.",
         "A link says that the section speaks of the item, not that a reader will find it complete. "
-        f"{blank} of {len(rows)} rows are {TO_FILL}.",
+        f"{to_fill} of {items} rows {'is' if blank == 1 else 'are'} {TO_FILL}.",
     )
     return TableData(_COLUMNS, rows, "PRISMA 2020 checklist", notes)
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line
-from k2meta.numbers import count, displayed, fixed, interval, percent, places
+from k2meta.numbers import count, displayed, fixed, interval, of, percent, places
 from k2meta.tables.parts import (
+    STUDY_LEVEL,
     derived,
     frequentist,
     number,
@@ -87,13 +88,13 @@ def _effect(analysis: Analysis) -> dict[str, Value]:
     bar, lead = _bar(analysis), analysis.fits.get(analysis.lead)
     value, low, high, se = bar or (None, None, None, None)
     excludes = None if low is None or high is None else not low <= 0 <= high
-    level = lead.mu.level if lead else (0.95 if bar else None)
+    alone = derived(analysis, "study_level", STUDY_LEVEL) if bar else None
     return {
         "estimate": value,
         "low": low,
         "high": high,
         "precision": se,
-        "level": level,
+        "level": lead.mu.level if lead else alone,
         "excludes_zero": excludes,
     }
 
@@ -128,7 +129,7 @@ def _spread(analysis: Analysis) -> dict[str, Value]:
     fit, lead = frequentist(analysis), analysis.fits.get(analysis.lead)
     ends = lead.prediction if lead is not None else None
     return {
-        "tau": math.sqrt(fit.tau2.value) if fit else None,
+        "tau": of(fit.tau2.value, math.sqrt(fit.tau2.value)) if fit else None,
         "tau2": fit.tau2.value if fit else None,
         "i2": fit.i2 if fit else None,
         "prediction_low": ends.low if ends else None,
@@ -155,8 +156,9 @@ def _written(row: Row) -> str:
     reach = interval(displayed(measure, low), displayed(measure, high), decimals)
     shown, unit = fixed(displayed(measure, value), decimals), str(row["unit"])
     head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
-    pooled = "" if row["k"] != 1 else f"; {NOT_POOLED}"
-    return f"{head} ({percent(level)} interval {reach}{pooled})"
+    if row["k"] == 1:
+        return f"{head} ({percent(level)} CI {reach}; {NOT_POOLED})"
+    return f"{head} ({percent(level)} interval {reach})"
 
 
 def _certainty(row: Row) -> str:
