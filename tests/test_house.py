@@ -14,18 +14,19 @@ HOUSE = Path(__file__).parents[1] / "src" / "k2meta"
 # Room -> what of the house it may import (itself aside). Everything else is a broken law.
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
+    "shown": set(),
     "numbers": set(),
     "provenance": set(),
     "citation": set(),
     "config": {"types"},
     "trace": {"analysis", "types", "numbers", "models.fit"},
     "refits": {"models.fit"},
-    "analysis": {"types", "config", "models.fit", "models.check_types", "refits"},
+    "analysis": {"types", "config", "models.fit", "models.check_types", "refits", "shown"},
     "records": {"types"},
-    "effects": {"types", "config"},
-    "models": set(),
-    "sensitivity": {"models"},
-    "calibration": {"models"},
+    "effects": {"types", "config", "shown"},
+    "models": {"shown"},
+    "sensitivity": {"models", "shown"},
+    "calibration": {"models", "shown"},
     "challenge": {"records", "effects", "types", "config"},
     "intake": {"types", "records", "effects"},
     "claims": {"analysis", "types", "numbers", "config", "models.fit"},
@@ -33,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit"},
     "report": {"claims", "figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
     "io": {"types", "config", "analysis", "models.fit", "refits", "trace"},
+    "display": {"analysis", "numbers", "models.fit", "tables", "report.words"},
     "alone": {"analysis", "types", "config", "models", "refits", "figures"},
 }
 NEVER = {
