@@ -188,7 +188,8 @@ def _q(q: QTest) -> str:
 
 def _prediction(found: Prediction, decimals: int) -> str:
     reach = interval(found.low, found.high, decimals)
-    return f"{reach} ({percent(found.level)} prediction interval, {typeset(found.method)})"
+    method = typeset(found.method).replace(" mu", " the mean")
+    return f"{reach} ({percent(found.level)} prediction interval, {method})"
 
 
 def _studies(fit: Fit) -> str:
