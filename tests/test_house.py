@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"types", "records", "effects"},
     "claims": {"analysis", "types", "numbers", "config", "models.fit"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit", "refits"},
-    "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit"},
+    "tables": {"claims", "analysis", "types", "numbers", "config", "models.fit", "models.check_types"},
     "report": {"claims", "figures", "tables", "analysis", "types", "numbers", "config", "models.fit", "trace"},
     "io": {"types", "config", "analysis", "models.fit", "refits", "trace"},
     "display": {"analysis", "numbers", "models.fit", "tables", "report.words"},

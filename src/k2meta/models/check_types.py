@@ -9,6 +9,9 @@ from k2meta.shown import ShowsItself
 
 Diagnosis = Literal["none", "prior-data conflict", "strong prior, weak likelihood"]
 
+SENSITIVE = 0.05
+"""Sensitivity from which a parameter is called sensitive (Kallioinen et al. 2024)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loo:

@@ -287,8 +287,10 @@ def _bayes_mcmc(options: Mapping[str, Any], config: Config) -> str:
     return (
         f"Bayesian random-effects model, sampled with PyMC ({options['chains']} chains of {options['draws']} "
         f"draws after {options['tune']} tuning steps, target acceptance {text(options['target_accept'])}, seeds "
-        f"derived from {config.seed}), to check the exact computation. {prior_sentence(options)} Nothing printed "
-        "rests on it; it has to pass its diagnostics and to agree with the exact posterior."
+        f"derived from {config.seed}), to check the exact computation. {prior_sentence(options)} No number of an "
+        "answer rests on it; it has to pass its diagnostics and to agree with the exact posterior. Its draws "
+        "check the model: Pareto-smoothed leave-one-out cross-validation, also against Student-t random effects, "
+        "posterior prediction, and power scaling of prior and likelihood."
     )
 
 
