@@ -185,3 +185,14 @@ def test_nothing_is_loaded_before_a_result_is_shown() -> None:
         "str(fit)\nassert not {'pandas', 'matplotlib', 'pymc', 'arviz'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_coefficients_are_named_as_they_were_given() -> None:
+    X = np.array([[1.0, 0.3], [2.0, 0.1], [3.0, 0.9], [5.0, 0.4]])
+    prior = km.priors.HalfNormal(45.0)
+    for shown in (
+        str(km.meta_regression(YI, VI, X=X, names=["latitude", "year"])),
+        str(km.bayes_meta_regression(YI, VI, X=X, names=["latitude", "year"], tau_prior=prior)),
+    ):
+        for name in ("intercept", "latitude", "year"):
+            assert any(line.split()[:1] == [name] for line in shown.splitlines()), (name, shown)

@@ -21,8 +21,26 @@ from k2meta.tables.parts import significant, typeset
 MOST_ROWS = 20
 """Rows of a table that are shown; the others are counted."""
 
-GREEK = {"mu": "μ", "tau": "τ", "tau2": "τ²", "i2": "I², %", "h2": "H²", "q": "Q", "p": "p", "k": "k"}
+FEW = 6
+"""Numbers of a sequence that may stand inside a line."""
+
+LABELS = {
+    "mu": "μ",
+    "tau": "τ",
+    "tau2": "τ²",
+    "tau2_without": "τ² without moderators",
+    "i2": "I², %",
+    "r2": "R², %",
+    "h2": "H²",
+    "q": "Q",
+    "q_model": "test of moderators",
+    "q_residual": "residual heterogeneity",
+    "se": "SE",
+}
 """Names of fields that people write in another way."""
+
+UNSHOWN = {"covariance", "hat", "vif", "working", "iterations", "local_optima"}
+"""Fields for those who check a result, which would bury what it says."""
 
 NAMES = {"name", "label", "prior", "effect"}
 """Fields that say which row of a table is meant; without one the rows are numbered."""
@@ -280,22 +298,23 @@ def _record(result: Any) -> Sheet:
     facts: list[tuple[str, str]] = []
     columns: dict[int, dict[str, Sequence[Any]]] = {}
     grids: list[Grid] = []
+    names = tuple(map(str, getattr(result, "names", ())))
     for name, value in _shown_fields(result):
-        if name == "warnings":
+        if name in ("warnings", "names"):
             continue
         if not _is_sequence(value):
             facts += [(name, said)] if (said := _cell(name, value)) else []
         elif _shape(value) is not None:
             facts.append((name, f"array, {_shape(value)}"))
         elif _is_record(next(iter(value), None)):
-            grids.append(_records(value))
+            grids.append(_records(name, value, names))
         elif len(value):
             columns.setdefault(len(value), {})[name] = value
     for length, group in columns.items():
         if length == 1:
             facts += [(name, _cell(name, value[0])) for name, value in group.items()]
         else:
-            grids.append(_grid(group, length))
+            grids.append(_grid(group, length, names))
     warnings = tuple(map(typeset, getattr(result, "warnings", ())))
     return Sheet(
         _title(_name(result)), (), tuple((_label(name), said) for name, said in facts), tuple(grids), warnings
@@ -304,12 +323,15 @@ def _record(result: Any) -> Sheet:
 
 def _shown_fields(result: Any) -> Iterator[tuple[str, Any]]:
     given: tuple[Field[Any], ...] = fields(result)
-    return ((field.name, getattr(result, field.name)) for field in given if field.repr)
+    return (
+        (field.name, getattr(result, field.name)) for field in given if field.repr and field.name not in UNSHOWN
+    )
 
 
 def _name(result: Any) -> str:
     """Return the name of a type in words."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(result).__name__).lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(result).__name__).lower()
+    return words.replace("meta regression", "meta-regression").replace("map prior", "MAP prior")
 
 
 def _title(words: str) -> str:
@@ -317,7 +339,7 @@ def _title(words: str) -> str:
 
 
 def _label(name: str) -> str:
-    return GREEK.get(name, typeset(name.replace("_", " ")))
+    return LABELS.get(name, typeset(name.replace("_", " ")))
 
 
 def _is_record(value: Any) -> bool:
@@ -328,28 +350,45 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, tuple | list) or getattr(value, "ndim", 0) > 0
 
 
+def _is_short(value: Any) -> bool:
+    """Whether a value may stand inside a line: a scalar, or a few of them."""
+    if not _is_sequence(value):
+        return True
+    return len(value) <= FEW and _shape(value) is None and not any(map(_is_record, value))
+
+
 def _shape(value: Any) -> str | None:
     """Return the shape of an array of more than one dimension, in words."""
     shape = getattr(value, "shape", ())
     return " by ".join(map(str, shape)) if len(shape) > 1 else None
 
 
-def _grid(group: Mapping[str, Sequence[Any]], length: int) -> Grid:
-    shown = min(length, MOST_ROWS)
-    rows = tuple((str(i + 1), *(_cell(name, column[i]) for name, column in group.items())) for i in range(shown))
-    return Grid(("", *map(_label, group)), rows, length - shown)
+def _grid(group: Mapping[str, Sequence[Any]], length: int, names: Sequence[str]) -> Grid:
+    called = _called(length, names)
+    rows = tuple(
+        (one, *(_cell(name, column[i]) for name, column in group.items())) for i, one in enumerate(called)
+    )
+    return Grid(("", *map(_label, group)), rows, length - len(called))
 
 
-def _records(values: Sequence[Any]) -> Grid:
+def _called(length: int, names: Sequence[str]) -> Sequence[str]:
+    """Name the rows that are shown: as the result names its coefficients, or else by number."""
+    every = names if len(names) == length else [str(i + 1) for i in range(min(length, MOST_ROWS))]
+    return every[:MOST_ROWS]
+
+
+def _records(field: str, values: Sequence[Any], names: Sequence[str]) -> Grid:
     """Return results of one kind as a table, a row each; what is a sequence in them is left out."""
     shown = values[:MOST_ROWS]
     cells = [{name: value for name, value in _shown_fields(one) if not _is_sequence(value)} for one in shown]
     written = [{name: _cell(name, value) for name, value in row.items()} for row in cells]
-    names = [name for name in written[0] if any(row.get(name) for row in written)]
-    rows = [tuple(row.get(name, "") for name in names) for row in written]
-    head = tuple(map(_label, names))
-    if not NAMES & set(names):
-        rows, head = [(str(i), *row) for i, row in enumerate(rows, start=1)], ("", *head)
+    heads = [name for name in written[0] if any(row.get(name) for row in written)]
+    rows = [tuple(row.get(name, "") for name in heads) for row in written]
+    head = tuple(map(_label, heads))
+    if not NAMES & set(heads):
+        called = _called(len(values), names)
+        rows = [(one, *row) for one, row in zip(called, rows, strict=True)]
+        head = (_label(field), *head)
     return Grid(head, tuple(rows), len(values) - len(shown))
 
 
@@ -368,7 +407,7 @@ def _written(value: Any) -> str:
         if isinstance(value, kind):
             return said(value)
     if _is_record(value):
-        inside = ((name, _cell(name, one)) for name, one in _shown_fields(value) if not _is_sequence(one))
+        inside = ((name, _cell(name, one)) for name, one in _shown_fields(value) if _is_short(one))
         return ", ".join(f"{_label(name)} {said}" for name, said in inside if said)
     if isinstance(value, Mapping):
         return "; ".join(f"{name}: {_written(one)}" for name, one in value.items())

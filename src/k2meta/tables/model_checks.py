@@ -91,7 +91,7 @@ def _against(found: LooComparison, loo: Loo, noun: str) -> dict[str, Value]:
     says = (
         f"{found.other} predict a left-out {noun} better than the normal ones of the fit."
         if worse
-        else f"{found.other} are not shown to predict a left-out {noun} better than the normal ones of the fit."
+        else f"They are not shown to predict a left-out {noun} better than the normal random effects of the fit."
     )
     says += f" With few {noun}s the standard error is itself uncertain.{trusted}"
     row = _row("elpd_difference", f"against {found.other}", found.difference, "elpd", worse, says)
@@ -152,11 +152,11 @@ def _joined(names: Sequence[str]) -> str:
 
 
 CHECKS = {
-    "pareto_k": "Largest Pareto k, leaving one out",
+    "pareto_k": "Largest Pareto k",
     "elpd_difference": "Difference in ELPD",
     "scatter": "P(replicated studies scatter more)",
     "furthest": "P(replicated studies lie further out)",
-    "power_scaling": "Sensitivity to prior and likelihood",
+    "power_scaling": "Sensitivity",
 }
 """Each check in the words of its row."""
 
@@ -189,13 +189,13 @@ def _limit(row: Row) -> str:
 
 _COLUMNS = (
     Column("analysis", "Question", show_text("analysis")),
-    Column("check", "Check", lambda row: CHECKS[str(row["check"])]),
-    Column("about", "About", show_text("about")),
+    Column("check", "Check", lambda row: f"{CHECKS[str(row['check'])]}: {row['about']}"),
+    Column("about"),
     Column("value"),
     Column("se"),
     Column("likelihood"),
     Column("number", "Number", _number, filed=False),
     Column("limit", "Limit", _limit),
-    Column("attention", "Asks for attention", show_text("attention")),
+    Column("attention", "Attention", show_text("attention")),
     Column("says", "What it says", show_text("says")),
 )
