@@ -10,6 +10,7 @@ import k2meta as km
 from k2meta.analysis import Analysis, Influence, LeftOut, Line, MissingResults, PatientSD, SmallStudyTest, Spec
 from k2meta.commands.sensitivity import averaged, under_priors
 from k2meta.config import Model
+from k2meta.models.check_types import Diagnosis, Loo, LooComparison, ModelChecks, PowerScaling, PredictiveCheck
 from k2meta.models.fit import Fit
 from k2meta.refits import (
     ConfidenceCurve,
@@ -262,6 +263,33 @@ def judgements() -> Judgements:
         checklist=(
             ChecklistEntry("25", "page 9", "Nobody paid.", "An invented reader"),
             ChecklistEntry("13d", "supplement", "", "An invented reader"),
+        ),
+    )
+
+
+def model_checks(
+    names: tuple[str, ...],
+    *,
+    pareto_k: float = 0.31,
+    difference: float = 0.146,
+    se: float = 0.046,
+    scatter: float = 0.52,
+    furthest: float = 0.55,
+    diagnosis: Diagnosis = "none",
+) -> ModelChecks:
+    """Return invented checks of a sampled fit of these studies; the last one has the largest Pareto k."""
+    k = len(names)
+    prior = 0.0312 if diagnosis == "none" else 0.1459
+    likelihood = 0.0454 if diagnosis.startswith("strong") else 0.2437
+    return ModelChecks(
+        model="bayes_mcmc",
+        studies=names,
+        loo=Loo(-21.3, 1.28, 1.04, (-21.3 / k,) * k, (*(0.12,) * (k - 1), pareto_k), 0.7),
+        comparison=LooComparison("bayes_mcmc", "Student-t random effects", difference, se),
+        predictive=PredictiveCheck((0.4,) * k, scatter, furthest, 0),
+        sensitivity=(
+            PowerScaling("mu", 0.0337, 0.1115, "none", ()),
+            PowerScaling("tau", prior, likelihood, diagnosis, ()),
         ),
     )
 

@@ -9,6 +9,7 @@ from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
 from k2meta.refits import NOTHING, Refits
+from k2meta.shown import ShowsItself
 from k2meta.types import NO_JUDGEMENTS, Dropped, Effect, Judgements, Query
 
 __all__ = [
@@ -241,7 +242,7 @@ class MissingResults:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(ShowsItself):
     """Everything about one question, ready to be drawn, tabulated and put into words.
 
     ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be

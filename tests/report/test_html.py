@@ -360,6 +360,20 @@ def test_a_failed_sampler_stands_in_a_visible_box() -> None:
     assert "The diagnostics gate was not run for the sampled fit." in unknown
 
 
+def test_the_checks_of_the_model_stand_below_a_sampled_fit_that_passed_its_gate() -> None:
+    analysis = sampled(named(5, "MD"))
+    checks = samples.model_checks(tuple(effect.study_id for effect in analysis.effects), pareto_k=0.93)
+    checked = replace(analysis, model_checks=checks)
+    name, said = analysis.spec.id, "checks of this model against its trials, one asks for attention."
+    passed = re.sub(r"</?data\b[^>]*>", "", render([checked], gates={name: ()}))
+    assert f"Of six {said}" in passed
+    assert "6 checks of the model against its studies" in passed
+    assert "prior 0.03, likelihood 0.24" in passed
+    # Draws of a sampler that did not work check nothing.
+    assert said not in render([checked], gates={name: ("3 divergences; none is allowed",)})
+    assert "checks of the model against its studies" not in render([analysis], gates={name: ()})
+
+
 def test_a_prior_without_a_scale_of_the_analysis_names_its_source() -> None:
     analysis = named(5, "SMD")
     exact = analysis.fits["bayes_exact"]

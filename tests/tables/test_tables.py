@@ -37,7 +37,7 @@ def column(table_name: str, name: str, *analyses: object) -> list[object]:
 def test_every_table_of_the_registry_is_built_and_is_rectangular() -> None:
     tables = build_tables([samples.analysis(5), samples.analysis(0, identifier="none")], [QUERY])
     estimates = {"pooled_results", "effects", "left_out", "leave_one_out", "influence", "small_study"}
-    checks = {"prior_strip", "model_averaging", "conversions", "meta_regression"}
+    checks = {"prior_strip", "model_averaging", "model_checks", "conversions", "meta_regression"}
     human = {"summary_of_findings", "risk_of_bias", "missing_results", "missing_bounds", "prisma_checklist"}
     assert set(tables) == {*estimates, *checks, *human, "data_queries"}
     for table in tables.values():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import Vector, checked_level
+from k2meta.shown import ShowsItself
 
 DRAWS = 10_000
 """Uniform samples that set the pointwise level of a band; its simultaneous level is then good to 0.002 at 95 %."""
@@ -18,7 +19,7 @@ POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
+class Band(ShowsItself):
     """A simultaneous band for the distribution function of ``n`` uniform values.
 
     Attributes

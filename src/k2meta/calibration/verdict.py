@@ -13,6 +13,7 @@ from k2meta.calibration.simulation import PARAMETERS, Engine, Pit, simulate
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import Vector
 from k2meta.models.priors import Normal, TauPrior
+from k2meta.shown import ShowsItself
 
 LEVELS = (0.5, 0.8, 0.95)
 """Central intervals whose coverage is counted."""
@@ -72,7 +73,7 @@ class Uniformity:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(ShowsItself):
     """Simulation-based calibration of one engine with one pair of priors.
 
     Attributes

@@ -13,13 +13,14 @@ from k2meta.effects.inputs import checked_inputs, refuse_where
 from k2meta.effects.measures import effect_sizes
 from k2meta.effects.measures_change import change_variance
 from k2meta.effects.sizes import Array, EffectSizes
+from k2meta.shown import ShowsItself
 
 SWEEP = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 """Correlations of baseline with final that a sweep tries."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeSweep:
+class ChangeSweep(ShowsItself):
     """Effects of k trials under each of j correlations of baseline with final value.
 
     Attributes

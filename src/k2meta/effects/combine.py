@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 
 from k2meta.effects.errors import RecoverError
 from k2meta.effects.inputs import checked_inputs, refuse_where
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class CombinedArm:
+class CombinedArm(ShowsItself):
     """Mean, standard deviation and size of the participants of several arms together."""
 
     m: float
@@ -21,7 +22,7 @@ class CombinedArm:
 
 
 @dataclass(frozen=True, slots=True)
-class CombinedEvents:
+class CombinedEvents(ShowsItself):
     """Events and participants of several arms together."""
 
     x: float

@@ -17,10 +17,11 @@ from k2meta.effects.errors import MeasureError
 from k2meta.effects.inputs import checked_inputs
 from k2meta.effects.measures import effect_sizes
 from k2meta.effects.sizes import Array
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class EffectCovariance:
+class EffectCovariance(ShowsItself):
     """Effects of k comparisons with their sampling covariance.
 
     Attributes

@@ -13,12 +13,13 @@ from typing import Literal
 
 from k2meta.effects.errors import RecoverError
 from k2meta.effects.recover import sd_from_iqr, sd_from_range
+from k2meta.shown import ShowsItself
 
 Scenario = Literal["range", "quartiles", "both"]
 
 
 @dataclass(frozen=True, slots=True)
-class SkewnessTest:
+class SkewnessTest(ShowsItself):
     """Test of symmetry at the 5 % level from order statistics alone (Shi et al. 2023).
 
     Attributes
@@ -37,7 +38,7 @@ class SkewnessTest:
 
 
 @dataclass(frozen=True, slots=True)
-class FiveNumberEstimate:
+class FiveNumberEstimate(ShowsItself):
     """Mean and standard deviation estimated from a summary of order statistics.
 
     Attributes

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from k2meta.shown import ShowsItself
+
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class EffectSizes:
+class EffectSizes(ShowsItself):
     """Effect sizes of k studies.
 
     Attributes

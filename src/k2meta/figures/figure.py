@@ -60,6 +60,10 @@ class Figure:
         source = b64encode(self.svg().encode("utf-8")).decode("ascii")
         return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}">'
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Say in a terminal what the drawing shows."""
+        printer.text(type(self).__name__ if cycle else self.alt)
+
     def __getattr__(self, name: str) -> Any:
         """Answer as the matplotlib figure does, ``savefig`` and all, for what is not said here."""
         if name.startswith("__") or name == "figure":

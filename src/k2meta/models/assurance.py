@@ -22,6 +22,7 @@ from k2meta.models.mixtures import Mixtures, NormalMixture, each_quantile
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior
 from k2meta.models.quadrature import adapted
 from k2meta.models.roots import bracketed_roots
+from k2meta.shown import ShowsItself
 
 Matrix = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class NewTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class Assurance:
+class Assurance(ShowsItself):
     """What new trials of several sizes would be expected to do, beside what is known now.
 
     Attributes

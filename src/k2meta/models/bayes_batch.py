@@ -23,6 +23,7 @@ from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import each_quantile
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.shown import ShowsItself
 
 Matrix = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ FIELDS = ("mu_mean", "mu_sd", "low", "high", "tau_mean", "tau_median", "tau2", "
 
 
 @dataclass(frozen=True, slots=True)
-class BayesBatch:
+class BayesBatch(ShowsItself):
     """Posteriors of B random-effects meta-analyses; every array has shape (B,).
 
     Attributes

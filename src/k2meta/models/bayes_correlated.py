@@ -36,6 +36,7 @@ from k2meta.models.builder import (
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Diagnostics, Estimate, Fit, Prediction, StudyEstimate
 from k2meta.models.priors import HalfNormal, Normal
+from k2meta.shown import ShowsItself
 
 Array = NDArray[np.float64]
 FEW = 10
@@ -133,7 +134,7 @@ class OutcomeResult:
 
 
 @dataclass(frozen=True, slots=True)
-class CorrelatedResult:
+class CorrelatedResult(ShowsItself):
     """A sampled model of several outcomes; ``correlations`` are those between trials, by pairs of names."""
 
     k: int

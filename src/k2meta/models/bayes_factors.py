@@ -15,13 +15,14 @@ from k2meta.models.bayes_exact import MuPrior, given_tau, tau_posterior
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.inputs import Inputs, checked
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.shown import ShowsItself
 
 MIN_K_HETEROGENEITY = 2
 """Fewest studies that say anything about heterogeneity."""
 
 
 @dataclass(frozen=True, slots=True)
-class BayesFactor:
+class BayesFactor(ShowsItself):
     """Evidence for a null value of one parameter against a prior for it.
 
     Attributes

@@ -34,6 +34,7 @@ from k2meta.models.fit import Diagnostics, Estimate, Heterogeneity, Prediction, 
 from k2meta.models.inputs import Inputs, checked
 from k2meta.models.meta_regression import STUDIES_PER_COVARIATE, few_per_covariate
 from k2meta.models.priors import HalfNormal, Normal
+from k2meta.shown import ShowsItself
 
 COEFFICIENTS = 4
 """Coefficients a model is compiled for, the intercept among them."""
@@ -76,7 +77,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionResult:
+class RegressionResult(ShowsItself):
     """A sampled meta-regression.
 
     Attributes

@@ -40,6 +40,7 @@ from k2meta.models.meta_regression import STUDIES_PER_COVARIATE, few_per_covaria
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import Normal, TauPrior
 from k2meta.models.quadrature import HalfLine
+from k2meta.shown import ShowsItself
 
 BetaPrior = Mapping[str, Normal] | Sequence[Normal | None] | None
 """Priors of coefficients by name, the others flat; or one for each, ``None`` for flat; or all flat."""
@@ -87,7 +88,7 @@ class BayesPredicted:
 
 
 @dataclass(frozen=True, slots=True)
-class BayesMetaRegression:
+class BayesMetaRegression(ShowsItself):
     """The frozen result of a Bayesian meta-regression.
 
     Attributes

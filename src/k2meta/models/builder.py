@@ -20,6 +20,7 @@ from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, Predict
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import HalfNormal, Normal
+from k2meta.shown import ShowsItself
 
 DRAWS = 5000
 """Per chain. Non-centred draws of mu are worth least when the data say much about tau: on the thirteen BCG trials
@@ -85,7 +86,7 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
-class McmcResult:
+class McmcResult(ShowsItself):
     """A fit and the draws it summarises; ``df`` sums up degrees of freedom that had a prior."""
 
     fit: Fit

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from k2meta.shown import ShowsItself
+
 Diagnosis = Literal["none", "prior-data conflict", "strong prior, weak likelihood"]
+
+SENSITIVE = 0.05
+"""Sensitivity from which a parameter is called sensitive (Kallioinen et al. 2024)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class PowerScaling:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelChecks:
+class ModelChecks(ShowsItself):
     """The checks of one sampled model.
 
     ``comparison`` sets it against Student-t random effects, where they were fitted; ``studies``

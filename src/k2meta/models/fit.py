@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from k2meta.shown import ShowsItself
+
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(ShowsItself):
     """A scalar with its uncertainty.
 
     Attributes
@@ -43,7 +45,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Heterogeneity:
+class Heterogeneity(ShowsItself):
     """Between-study variance ``tau2`` with its interval and the methods that gave them."""
 
     value: float
@@ -56,7 +58,7 @@ class Heterogeneity:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Share(ShowsItself):
     """A share or ratio (I2 in percent, H2) with its interval and the definition used."""
 
     value: float
@@ -66,7 +68,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class QTest:
+class QTest(ShowsItself):
     """Cochran's Q with its chi-square test of homogeneity; ``i2`` is max(0, 100 (Q - df) / Q)."""
 
     value: float
@@ -76,7 +78,7 @@ class QTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(ShowsItself):
     """Interval for the true effect in a new study."""
 
     low: float
@@ -120,7 +122,7 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnostics:
+class Diagnostics(ShowsItself):
     """How the numbers were reached, and whether they may be trusted.
 
     ``quadrature_error`` belongs to fits by quadrature: how much the worst of the integrals over tau (the total and
@@ -142,7 +144,7 @@ class Diagnostics:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(ShowsItself):
     """The frozen result of one model on one set of effects.
 
     ``weights`` sum to one (study weights of ``mu``). ``tau`` is the between-study standard deviation as

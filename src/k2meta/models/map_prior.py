@@ -21,6 +21,7 @@ from k2meta.models.mixtures import NormalMixture
 from k2meta.models.priors import Normal
 from k2meta.models.quadrature import adapted
 from k2meta.models.roots import bracketed_roots
+from k2meta.shown import ShowsItself
 
 MOST_COMPONENTS = 6
 """Most components tried where their number is not given."""
@@ -36,7 +37,7 @@ COUNTED = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
-class MapPrior:
+class MapPrior(ShowsItself):
     """A MAP prior as a small mixture of normals.
 
     Attributes

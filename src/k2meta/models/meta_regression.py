@@ -23,6 +23,7 @@ from k2meta.models.heterogeneity import SCAN_FLOOR, SCAN_POINTS_PER_DECADE, Tau2
 from k2meta.models.inputs import Vector, checked, checked_level
 from k2meta.models.intervals import critical, two_sided_p
 from k2meta.models.roots import Root, bracketed_root
+from k2meta.shown import ShowsItself
 
 LARGE_VIF = 10.0
 """Customary bound above which a coefficient hardly has information of its own."""
@@ -80,7 +81,7 @@ class ModelTest:
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class Working(ShowsItself):
     """The linear model behind a fit, as robust variances need it.
 
     Attributes
@@ -102,7 +103,7 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
-class MetaRegression:
+class MetaRegression(ShowsItself):
     """The frozen result of a meta-regression; with ``not_run`` set, everything estimated is empty or ``None``.
 
     Attributes

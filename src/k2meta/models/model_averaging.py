@@ -27,6 +27,7 @@ from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import Normal, TauPrior
 from k2meta.models.quadrature import HalfLine
 from k2meta.models.roots import bracketed_roots
+from k2meta.shown import ShowsItself
 
 MIN_K = 2
 """Fewest studies that say anything about heterogeneity."""
@@ -79,7 +80,7 @@ class Inclusion:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelAverage:
+class ModelAverage(ShowsItself):
     """Posterior over models, and the averages it gives.
 
     Attributes

@@ -15,7 +15,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from k2meta.models.check_types import Diagnosis, Loo, LooComparison, PowerScaling, PredictiveCheck, Scaled
+from k2meta.models.check_types import (
+    SENSITIVE,
+    Diagnosis,
+    Loo,
+    LooComparison,
+    PowerScaling,
+    PredictiveCheck,
+    Scaled,
+)
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import Vector, checked
 from k2meta.models.priors import Normal, TauPrior
@@ -27,9 +35,6 @@ POWERS = (0.8, 1.25)
 
 COMPONENTS: tuple[Literal["prior", "likelihood"], ...] = ("prior", "likelihood")
 SAMPLES = ("chain", "draw")
-
-SENSITIVE = 0.05
-"""Sensitivity from which a parameter is called sensitive (Kallioinen et al. 2024)."""
 
 TAIL = 1e-14
 """Probability of a gamma precision left out at either end of its quadrature."""

@@ -30,6 +30,7 @@ from k2meta.models.meta_regression import (
     model_test,
     residual_q,
 )
+from k2meta.shown import ShowsItself
 
 Codes = NDArray[np.intp]
 Triple = tuple[Matrix, Matrix, Vector]
@@ -211,7 +212,7 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
-class MultilevelFit:
+class MultilevelFit(ShowsItself):
     """The frozen result of a multilevel or multivariate model; with ``not_run`` set, nothing was estimated.
 
     Attributes

@@ -24,10 +24,11 @@ from k2meta.models.priors import (
     check_mu_prior,
     check_tau_prior,
 )
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class StripRow:
+class StripRow(ShowsItself):
     """The posterior under one prior for tau.
 
     Attributes

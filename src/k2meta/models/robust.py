@@ -18,6 +18,7 @@ from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.inputs import Vector, checked_effects, checked_level
 from k2meta.models.meta_regression import Coefficient, Working, coefficients
 from k2meta.models.multilevel import Codes, coded, sampling_covariance
+from k2meta.shown import ShowsItself
 
 KINDS = ("CR0", "CR1", "CR2")
 
@@ -38,7 +39,7 @@ class HasWorking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RobustFit:
+class RobustFit(ShowsItself):
     """Coefficients with cluster-robust standard errors.
 
     Attributes

@@ -24,6 +24,7 @@ from k2meta.models.meta_regression import (
 )
 from k2meta.models.multilevel import Codes, coded
 from k2meta.models.random_effects import random_effects
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Subgroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Subgroups:
+class Subgroups(ShowsItself):
     """Pooled effects by subgroup and the test between them.
 
     Attributes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from k2meta.analysis import Analysis, Comparison, Spec
 from k2meta.models.fit import Fit
 from k2meta.numbers import TracedCount, cited, count, fixed
-from k2meta.report import prior_words, words
+from k2meta.report import check_words, prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
 from k2meta.tables.characteristics import intervention, of_trial, randomised, trial_link
@@ -169,6 +169,8 @@ class Question:
     moderated: tuple[tuple[str, ...], ...]
     moderation: TableData
     bubble: Picture | None
+    checked: str
+    model_checks: TableData
 
 
 # --- the first screen --------------------------------------------------------------------------------
@@ -397,6 +399,8 @@ def question(
         moderated=tuple(words.moderation_sentences(row, analysis.spec) for row in analysis.moderation),
         moderation=tables["meta_regression"].where("analysis", name),
         bubble=_picture(figures.get((name, "bubble")), words.bubble_caption(analysis)),
+        checked=check_words.checks_sentence(analysis, tables["model_checks"].where("analysis", name)),
+        model_checks=tables["model_checks"].where("analysis", name).hiding("analysis"),
     )
 
 

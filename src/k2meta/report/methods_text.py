@@ -296,8 +296,10 @@ def _bayes_mcmc(options: Mapping[str, Any], config: Config) -> str:
     return (
         f"Bayesian random-effects model, sampled with PyMC ({chains} chains of {draws} draws after {tune} tuning "
         f"steps, target acceptance {text(options['target_accept'])}, seeds derived from {_whole(config.seed)}), "
-        f"to check the exact computation. {prior_sentence(options)} Nothing printed rests on it; it has to pass "
-        "its diagnostics and to agree with the exact posterior."
+        f"to check the exact computation. {prior_sentence(options)} No number of an answer rests on it; it has to "
+        "pass its diagnostics and to agree with the exact posterior. Its draws check the model: Pareto-smoothed "
+        "leave-one-out cross-validation, also against Student-t random effects, posterior prediction, and power "
+        "scaling of prior and likelihood."
     )
 
 

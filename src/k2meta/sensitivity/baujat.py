@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike
 
 from k2meta.models.inputs import checked
 from k2meta.sensitivity.pool import COMMON_EFFECT, known_tau2, pool
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class Baujat:
+class Baujat(ShowsItself):
     """Coordinates of every study, in the order of the studies; empty when not run.
 
     Attributes

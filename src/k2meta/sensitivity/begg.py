@@ -12,6 +12,7 @@ from scipy.special import ndtr
 from k2meta.models.inputs import Vector, checked
 from k2meta.models.weighted import leverage_complement, pooled
 from k2meta.sensitivity.minimum import SMALL_STUDY_K, small_study_gate
+from k2meta.shown import ShowsItself
 
 EXACT_K = 150
 """Most studies for which every permutation is counted; the work grows with the fourth power of k, and the normal
@@ -19,7 +20,7 @@ approximation is as good as exact long before."""
 
 
 @dataclass(frozen=True, slots=True)
-class RankTest:
+class RankTest(ShowsItself):
     """Kendall's rank correlation between standardised effects and sampling variances.
 
     Attributes

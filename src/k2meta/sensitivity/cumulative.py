@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from k2meta.models.errors import InputError
 from k2meta.models.fit import Fit
 from k2meta.models.inputs import Vector, checked
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class CumulativeStep:
+class CumulativeStep(ShowsItself):
     """The fit of all studies up to one. ``added`` is the index of that study in ``yi``."""
 
     added: int

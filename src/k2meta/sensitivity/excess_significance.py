@@ -13,12 +13,13 @@ from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.inputs import Vector, checked
 from k2meta.models.weighted import pooled
 from k2meta.sensitivity.minimum import SMALL_STUDY_K, small_study_gate
+from k2meta.shown import ShowsItself
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 
 
 @dataclass(frozen=True, slots=True)
-class ExcessSignificance:
+class ExcessSignificance(ShowsItself):
     """Observed against expected number of significant results.
 
     Attributes

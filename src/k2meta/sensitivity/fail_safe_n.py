@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.inputs import Vector, checked
 from k2meta.models.weighted import pooled
+from k2meta.shown import ShowsItself
 
 DISCOURAGED = (
     "Fail-safe numbers are discouraged: they presume unseen studies that average to zero, and no heterogeneity."
@@ -24,7 +25,7 @@ DISCOURAGED = (
 
 
 @dataclass(frozen=True, slots=True)
-class FailSafeN:
+class FailSafeN(ShowsItself):
     """A fail-safe number.
 
     Attributes

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from k2meta.models.batch.api import Batch, Plan, kernels, plan, run
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import Vector, checked
+from k2meta.shown import ShowsItself
 
 MOST_STUDIES = 20
 """Up to here every subset is fitted: 2^20 - 1 = 1 048 575 of them."""
@@ -19,7 +20,7 @@ RANDOM_SUBSETS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Gosh:
+class Gosh(ShowsItself):
     """One fit per subset of k studies.
 
     Attributes

@@ -11,6 +11,7 @@ from scipy.special import chdtri
 
 from k2meta.models.inputs import Inputs, checked
 from k2meta.sensitivity.pool import Pool, known_tau2, pool
+from k2meta.shown import ShowsItself
 
 MINIMUM_K = 3
 """With two studies the pool without one of them is the other one, which has no heterogeneity."""
@@ -63,7 +64,7 @@ class StudyInfluence:
 
 
 @dataclass(frozen=True, slots=True)
-class Influence:
+class Influence(ShowsItself):
     """Deletion diagnostics of every study, in the order of the studies; empty when not run."""
 
     k: int

@@ -11,6 +11,7 @@ from k2meta.models.batch.api import Batch, kernels, plan
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import Vector, checked
 from k2meta.sensitivity.gosh import counted, fit_masks, random_masks
+from k2meta.shown import ShowsItself
 
 MOST_STUDIES = 20
 """Up to here all signs are tried: 2^19 refits, since turning every sign leaves the size of the statistic."""
@@ -24,7 +25,7 @@ TIE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class PermutationTest:
+class PermutationTest(ShowsItself):
     """The permutation test of mu = 0.
 
     Attributes

@@ -10,12 +10,13 @@ from k2meta.models.errors import InputError
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity.minimum import SMALL_STUDY_K
 from k2meta.sensitivity.regression_test import RegressionTest, regression_test
+from k2meta.shown import ShowsItself
 
 RULE = "PEESE where the intercept of PET differs from zero at a two-sided p < {alpha:g}, PET otherwise"
 
 
 @dataclass(frozen=True, slots=True)
-class PetPeese:
+class PetPeese(ShowsItself):
     """Both regressions and the one the rule takes.
 
     Attributes

@@ -16,6 +16,7 @@ from k2meta.models.intervals import tested
 from k2meta.models.meta_regression import ESTIMATORS
 from k2meta.sensitivity.lines import Line, is_flat, residual_tau2, weighted_line
 from k2meta.sensitivity.minimum import SMALL_STUDY_K, small_study_gate
+from k2meta.shown import ShowsItself
 
 MODELS = ("lm", "mixed")
 INTERVALS = ("z", "t", "HKSJ", "HKSJ-guarded")
@@ -35,7 +36,7 @@ LIMIT_AT_ZERO = ("sei", "vi", "ninv", "sqrtninv")
 
 
 @dataclass(frozen=True, slots=True)
-class RegressionTest:
+class RegressionTest(ShowsItself):
     """A line through the funnel plot and the test of its slope.
 
     Attributes

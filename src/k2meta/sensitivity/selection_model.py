@@ -23,6 +23,7 @@ from k2meta.models.inputs import Inputs, Vector, checked, checked_level
 from k2meta.models.intervals import tested
 from k2meta.models.weighted import pooled
 from k2meta.sensitivity.minimum import SMALL_STUDY_K, small_study_gate
+from k2meta.shown import ShowsItself
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 
@@ -40,7 +41,7 @@ NEWTON_STEPS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionModel:
+class SelectionModel(ShowsItself):
     """Maximum-likelihood fit of a step-function selection model.
 
     Attributes

@@ -22,6 +22,7 @@ from k2meta.models.random_effects import random_effects
 from k2meta.sensitivity.lines import is_flat, residual_tau2, weighted_line
 from k2meta.sensitivity.minimum import SMALL_STUDY_K, small_study_gate
 from k2meta.sensitivity.pool import COMMON_EFFECT, known_tau2, pool
+from k2meta.shown import ShowsItself
 
 SIDES = ("auto", "left", "right")
 
@@ -40,7 +41,7 @@ CUT_BETWEEN_EQUALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class TrimAndFill:
+class TrimAndFill(ShowsItself):
     """Studies that appear to be missing on one side of the funnel, and the pool that holds them.
 
     Attributes

@@ -14,6 +14,7 @@ from k2meta.tables.left_out import left_out
 from k2meta.tables.meta_regression import meta_regression
 from k2meta.tables.missing_results import missing_bounds, missing_results
 from k2meta.tables.model_averaging import model_averaging
+from k2meta.tables.model_checks import model_checks
 from k2meta.tables.pooled_results import pooled_results
 from k2meta.tables.prior_strip import prior_strip
 from k2meta.tables.prisma_checklist import prisma_checklist
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[[Sequence[Analysis], Sequence[Query]], TableData]] = 
     "small_study": small_study,
     "prior_strip": prior_strip,
     "model_averaging": model_averaging,
+    "model_checks": model_checks,
     "conversions": conversions,
     "meta_regression": meta_regression,
     "data_queries": data_queries,

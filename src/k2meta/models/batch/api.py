@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.inputs import checked_level
 from k2meta.models.intervals import critical
+from k2meta.shown import ShowsItself
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -53,7 +54,7 @@ SMALLEST_CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(ShowsItself):
     """Results of B random-effects meta-analyses; every array has shape (B,).
 
     Attributes
