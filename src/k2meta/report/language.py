@@ -123,7 +123,7 @@ def generated(html: str) -> str:
 
 
 class _Own(HTMLParser):
-    """Collects the text of a page outside styles and outside what is marked as theirs."""
+    """Collects the text of a page outside styles, scripts and what is marked as theirs."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class _Own(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
-        if tag not in _VOID and (self.skipped or tag == "style" or found.get("data-words") == THEIRS):
+        if tag not in _VOID and (self.skipped or tag in ("style", "script") or found.get("data-words") == THEIRS):
             self.skipped.append(tag)
         if not self.skipped:
             self.pieces += [said for name in ("alt", "title", "aria-label") if (said := found.get(name))]
