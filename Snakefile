@@ -117,23 +117,24 @@ rule sensitivity:
         "k2meta sensitivity --config {input.config} --results results 2>&1 | tee {log}"
 
 
-# everything exact about an analysis → figures, each with the CSV it was drawn from
+# everything exact about an analysis → figures, each with the CSV it was drawn from; for the page, with their text
 rule figures:
     input:
         code("figures"),
         EXACT,
     output:
-        report(
+        into=report(
             directory("reports/figures"),
             patterns=["{figure}.svg"],
             caption="workflow/report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
+        page=directory("results/figures"),
     log:
         "results/logs/figures.log",
     shell:
-        "k2meta figures --results results --into {output} 2>&1 | tee {log}"
+        "k2meta figures --results results --into {output.into} 2>&1 | tee {log}"
 
 
 # everything known about all analyses → tables, each as CSV and LaTeX; those of a manuscript in one Word file
@@ -185,6 +186,7 @@ rule report:
     input:
         code("report"),
         RESULTS,
+        "results/figures",
         "reports/figures",
         "reports/tables",
         provenance="reports/provenance.json",

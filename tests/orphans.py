@@ -7,6 +7,7 @@ A digit group of the page is at home in one of these places:
 * in text that stands word for word in data/, config/, results/ or the provenance (names, reasons, rules);
 * in the number of a heading, which the order of the sections makes.
 
+The text of a figure is drawn from the file beside it, which the figure's own tests hold; it is not read here.
 The title of a card's strip cannot hold elements: each of its numbers has to be one that a cited number writes.
 """
 
@@ -99,6 +100,8 @@ class Runs(HTMLParser):
     def handle_data(self, data: str) -> None:
         if any(tag in UNREAD for tag, _ in self._open) or self._inside("data"):
             return
+        if self._inside("svg", "k2-figure"):
+            return
         if self._inside("svg"):
             self.drawn.append(normal(data))
             return
@@ -106,8 +109,8 @@ class Runs(HTMLParser):
             return
         self._text += data
 
-    def _inside(self, tag: str) -> bool:
-        return any(name == tag for name, _ in self._open)
+    def _inside(self, tag: str, role: str = "") -> bool:
+        return any(name == tag and role in (found.get("class") or "") for name, found in self._open)
 
     def _flush(self) -> None:
         text, self._text = normal(self._text), ""

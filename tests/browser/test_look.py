@@ -9,12 +9,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from k2meta.figures.text import Weight, width
 from tests.browser.conftest import LAPTOP, Open
 
 PHONE = {"width": 390, "height": 844}
 A4 = {"width": 794, "height": 1123}  # at 96 dots per inch
 MEGABYTES = 3.0
 BLANK_PNG = 8_000  # an empty page of one colour is smaller than this, a page of text several times larger
+POINTS = 0.5  # a line of a figure is up to 500 points wide; both count its letters in parts of a point
 PICKY = ("serious", "critical")
 
 
@@ -101,6 +103,42 @@ def test_the_answer_stands_on_the_first_screen_of_a_laptop(review: Path, opened:
             assert box["y"] + box["height"] <= LAPTOP["height"], f"{part} of card {i + 1} is below the fold"
 
 
+def test_the_text_of_every_figure_is_as_wide_as_it_was_measured(review: Path, opened: Open) -> None:
+    page = opened(review)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    drawn = page.evaluate(
+        """[...document.querySelectorAll('.k2-figure text')].map(one => {
+             const { fontSize, fontWeight } = getComputedStyle(one);
+             return [one.textContent, parseFloat(fontSize), fontWeight, one.getComputedTextLength()] })"""
+    )
+    assert len(drawn) > 1000
+    faces = page.evaluate("document.fonts.ready.then(all => [...all].map(one => one.weight + ' ' + one.status))")
+    assert faces == ["normal loaded", "bold loaded"]
+    weights: dict[str, Weight] = {"400": "normal", "700": "bold"}
+    for text, size, weight, length in drawn:
+        assert length == pytest.approx(width(text, size, weights[weight]), abs=POINTS), text
+
+
+def test_no_text_of_a_figure_leaves_its_sheet(review: Path, opened: Open) -> None:
+    page = opened(review)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    outside = page.evaluate(
+        """[...document.querySelectorAll('.k2-figure text')].filter(one => {
+             const text = one.getBoundingClientRect(), sheet = one.closest('svg').getBoundingClientRect();
+             return text.left < sheet.left || text.right > sheet.right || text.bottom > sheet.bottom
+           }).map(one => one.textContent)"""
+    )
+    assert outside == []
+
+
+def test_the_words_of_a_figure_can_be_selected(review: Path, opened: Open) -> None:
+    page = opened(review)
+    selected = page.locator(".k2-figure").first.evaluate(
+        "one => { getSelection().selectAllChildren(one); return getSelection().toString() }"
+    )
+    assert "95 % prediction interval" in selected
+
+
 def test_no_card_is_clipped_on_a_phone(review: Path, opened: Open) -> None:
     page = opened(review, PHONE)
     cut = page.evaluate(
@@ -135,7 +173,14 @@ def test_paper_keeps_the_answer_the_sentences_and_the_figures(review: Path, open
     page.emulate_media(media="print")
     assert not page.locator(".rail").is_visible()
     assert page.locator("input.filter:visible").count() == 0
-    for part in (".card .verdict", ".card .line", ".question > h3", "figure img", "#limits li", ".references li"):
+    for part in (
+        ".card .verdict",
+        ".card .line",
+        ".question > h3",
+        "figure .k2-figure",
+        "#limits li",
+        ".references li",
+    ):
         shown = page.locator(part)
         assert shown.count() > 0
         assert all(shown.nth(i).is_visible() for i in range(shown.count())), part

@@ -12,8 +12,11 @@ import pypdf
 import pypdfium2
 import pytest
 
+from k2meta.figures import forest
+from k2meta.report import FigureAsset
 from k2meta.report.blocks import Block, document
 from k2meta.report.pdf import Pdf, render_pdf
+from tests.figures.golden import tree
 from tests.report.test_html import ATTACK, REVIEW, named, render
 
 SHIPPED = (Path(__file__).parents[2] / "reports" / "report.html").read_text("utf-8")
@@ -129,6 +132,19 @@ def test_every_picture_has_its_words_and_is_drawn_as_lines_not_as_pixels(shipped
     figures = [one for one in _structure(reader) if one.get("/S") == "/Figure"]
     assert sorted(squeezed(str(f["/Alt"])) for f in figures) == sorted(squeezed(p["alt"]) for p in pictures)
     assert not any(page.images for page in reader.pages)
+
+
+def test_the_words_of_a_figure_are_words_in_the_font_it_was_drawn_in() -> None:
+    analysis = named(5, "MD")
+    figure = forest(analysis)
+    asset = FigureAsset(figure.svg("text"), figure.alt)
+    made = render_pdf(render([analysis], figures={(analysis.spec.id, "forest"): asset}))
+    assert made.standard == "PDF/UA-1"
+    printed, drawn = squeezed(text_of(made)), tree(figure.svg())["texts"]
+    assert len(drawn) > 20
+    assert all(squeezed(text) in printed for text in drawn)
+    fonts = re.findall(rb"/BaseFont\s*/[A-Z]{6}\+([\w-]+)", made.raw)
+    assert {b"DejaVuSans", b"DejaVuSans-Bold"} <= {font.removesuffix(b"-Identity-H") for font in fonts}
 
 
 def _structure(reader: pypdf.PdfReader) -> list[pypdf.generic.DictionaryObject]:

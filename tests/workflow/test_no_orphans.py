@@ -98,6 +98,6 @@ def test_a_value_that_is_not_in_the_list_of_numbers_is_an_orphan(built: Path) ->
 
 def test_the_words_of_every_figure_are_those_of_its_file(built: Path) -> None:
     files = {normal(path.read_text("utf-8")) for path in (built / "reports" / "figures").glob("*.alt.txt")}
-    alts = re.findall(r'<img [^>]*alt="([^"]*)"', page_of(built))
+    alts = re.findall(r'<svg class="k2-figure" [^>]*aria-label="([^"]*)"', page_of(built))
     assert alts
     assert {normal(unescape(alt)) for alt in alts} <= files

@@ -15,3 +15,5 @@ Out = Annotated[Path, typer.Option("--out", help="File to write.")]
 
 RESULTS = Path("results")
 CONFIG = RESULTS / "config.json"
+DRAWINGS = "figures"
+"""Folder of the results with the figures as the page shows them."""

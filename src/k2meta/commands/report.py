@@ -11,7 +11,7 @@ import typer
 from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.claims import decide, read_claims
-from k2meta.commands.options import RESULTS, Folder, Out, ResultsFolder
+from k2meta.commands.options import DRAWINGS, RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import caption, not_drawn, strip
 from k2meta.numbers import TracedCount
@@ -46,7 +46,7 @@ def report(
     page = render_html(
         _meta(settings),
         told,
-        _assets(figures, told, settings),
+        _assets(figures, results / DRAWINGS, told, settings),
         build_tables(told, found.queries),
         found.queries,
         found.trials,
@@ -105,15 +105,18 @@ def _gates(analyses: Sequence[Analysis], settings: Config) -> dict[str, tuple[st
     }
 
 
-def _assets(folder: Path, analyses: Sequence[Analysis], settings: Config) -> dict[tuple[str, str], FigureAsset]:
+def _assets(
+    folder: Path, drawings: Path, analyses: Sequence[Analysis], settings: Config
+) -> dict[tuple[str, str], FigureAsset]:
     assets = {}
     for analysis in analyses:
         for name in settings.figures:
             stem = folder / f"{analysis.spec.id}_{name}"
-            if stem.with_suffix(".svg").exists():
+            drawing = drawings / f"{stem.name}.svg"
+            if drawing.exists():
                 table = io.read_table(stem.with_suffix(".csv"))
                 assets[analysis.spec.id, name] = FigureAsset(
-                    svg=io.read_text(stem.with_suffix(".svg")),
+                    svg=io.read_text(drawing),
                     alt=io.read_text(stem.with_suffix(".alt.txt")).strip(),
                     columns=table.columns,
                     rows=tuple(tuple(row.values()) for row in table.rows),

@@ -6,12 +6,14 @@ from base64 import b64encode
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from k2meta.types import Cell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
+
+    from k2meta.figures.style import Letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,25 @@ class Figure:
     alt: str
     table: PlotData
 
-    def svg(self) -> str:
-        """Return the drawing as SVG text, the same at every call."""
+    def svg(self, letters: Letters = "outlines") -> str:
+        """Return the drawing as SVG text, the same at every call.
+
+        Letters as ``"outlines"`` look the same everywhere; as ``"text"`` they can be searched, selected and read
+        by programs, and whoever shows them has to have the font.
+        """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         from k2meta.figures.style import SAVE_METADATA, rc
 
-        buffer = BytesIO()
-        with rc():
-            canvas: Any = FigureCanvasSVG(self.figure)
+        buffer, sheet = BytesIO(), cast(Any, self.figure)
+        sheet.letters = letters
+        with rc(letters):
+            canvas: Any = FigureCanvasSVG(sheet)
             canvas.print_svg(buffer, metadata=SAVE_METADATA["svg"])
         # A canvas takes the figure over; give it back to the one that measures and saves.
-        self.figure.set_canvas(FigureCanvasAgg(self.figure))
+        sheet.set_canvas(FigureCanvasAgg(sheet))
+        sheet.letters = "outlines"
         return buffer.getvalue().decode("utf-8")
 
     def _repr_html_(self) -> str:

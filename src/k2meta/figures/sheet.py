@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from k2meta.figures.style import BODY, INK, rc
+from k2meta.figures.style import BODY, INK, Letters, rc
 from k2meta.figures.text import Weight, extent
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ def _canvas_type() -> type[Canvas]:
         Text was measured unhinted; hinted, as matplotlib draws it by default, it would run into its neighbours.
         """
 
+        letters: Letters = "outlines"
+
         def draw(self, renderer: Any) -> None:
-            with rc():
+            with rc(self.letters):
                 super().draw(renderer)
 
     return Drawn
@@ -125,7 +127,7 @@ class Sheet:
         patch = PathPatch(path, facecolor="none", edgecolor=colour, lw=width, gid=self._id(gid), zorder=z)
         patch.set_capstyle("round" if round_ends else "butt")
         self._axes.add_patch(patch)
-        patch.set_clip_path(None)
+        patch.set_clip_on(False)
         # Snapped to pixels, a dot has no length and is not drawn.
         patch.set_snap(False)
 
@@ -171,7 +173,7 @@ class Sheet:
         patch.set_linewidth(width if edge else 0.0)
         self._axes.add_patch(patch)
         # The sheet ends at its edge anyway; without a clip every element of the SVG is an attribute shorter.
-        patch.set_clip_path(None)
+        patch.set_clip_on(False)
 
     def marker(
         self, x: float, y: float, size: float, *, shape: str, colour: str = INK, gid: str | None = None

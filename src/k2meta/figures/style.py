@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 INK = "#1a1a1a"
 MUTED = "#595959"
@@ -32,7 +32,6 @@ SAVE_METADATA: dict[str, dict[str, None]] = {
 
 _SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "k2meta",
-    "svg.fonttype": "path",
     "text.parse_math": False,
     "text.usetex": False,
     "text.hinting": "none",
@@ -57,8 +56,12 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+Letters = Literal["outlines", "text"]
+"""What letters are in an SVG: outlines need no font; text can be searched and selected, and needs the font."""
+
+
 @contextmanager
-def rc() -> Iterator[None]:
+def rc(letters: Letters = "outlines") -> Iterator[None]:
     """Draw and save under the settings of the house, whatever the reader's own matplotlib settings are."""
     import matplotlib
 
@@ -68,5 +71,6 @@ def rc() -> Iterator[None]:
         if not name.startswith(("backend", "interactive", "toolbar", "webagg", "tk.", "figure.hooks"))
     }
     base.update(_SETTINGS)
+    base["svg.fonttype"] = {"outlines": "path", "text": "none"}[letters]
     with matplotlib.rc_context(base):
         yield

@@ -29,11 +29,18 @@ class Extent:
     descent: float
 
 
+def font_file(weight: Weight) -> str:
+    """Return the path of the bundled font."""
+    from matplotlib.font_manager import FontProperties, findfont
+
+    return str(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
+
+
 @cache
 def _font(weight: Weight) -> FT2Font:
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.font_manager import get_font
 
-    return get_font(findfont(FontProperties(family="DejaVu Sans", weight=weight)))
+    return get_font(font_file(weight))
 
 
 def legible(text: str, weight: Weight = "normal") -> str:

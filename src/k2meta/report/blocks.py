@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -22,7 +21,8 @@ UNPRINTED = frozenset({"head", "nav", "script", "style", "template", "dialog", "
 INLINE = frozenset(
     {"a", "b", "strong", "em", "i", "sup", "sub", "code", "span", "data", "br", "abbr", "small", "q"}
 )
-PICTURE = "data:image/svg+xml,"
+STRIP = "k2-strip"
+"""Class of a card's strip among the drawings of the page."""
 SVG = "http://www.w3.org/2000/svg"
 STROKES = {"k2-estimate": "#0072B2", "k2-prediction": "#7d93a6", "k2-line": "#59616a"}
 """Colours of a card's strip on white paper, as the style sheet of the page has them."""
@@ -114,9 +114,9 @@ def _block(element: Element) -> Iterator[Block]:
     elif tag == "pre":
         yield {"kind": "code", "text": "".join(element.itertext()).rstrip("\n")}
     elif tag == "svg":
-        yield {"kind": "strip", "svg": _svg(element), "alt": _flat(element.find("title"))}
-    elif tag == "img":
-        yield {"kind": "figure", "svg": _decoded(element.get("src", "")), "alt": element.get("alt", "")}
+        kind = "strip" if STRIP in role.split() else "figure"
+        alt = element.get("aria-label") or _flat(element.find("title"))
+        yield {"kind": kind, "svg": _svg(element), "alt": alt}
     elif tag == "details":
         yield from _details(element)
     elif tag == "section" and element.get("id") == "numbers":
@@ -223,11 +223,6 @@ def _flat(element: Element | None) -> str:
 
 
 # --- drawings --------------------------------------------------------------------------------
-
-
-def _decoded(src: str) -> str:
-    """Return the SVG of an embedded drawing; the page embeds nothing else."""
-    return unquote(src.removeprefix(PICTURE)) if src.startswith(PICTURE) else ""
 
 
 def _svg(element: Element) -> str:

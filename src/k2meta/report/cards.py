@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from k2meta.analysis import Analysis, Comparison, Spec
 from k2meta.models.fit import Fit
@@ -32,6 +33,9 @@ from k2meta.tables.parts import (
 )
 from k2meta.tables.types import Value
 from k2meta.types import Cell, Dropped, Effect, Query
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 READABLE = 100
 """A figure of more rows than this is a curve: its points are in its file, not on the page."""
@@ -115,8 +119,7 @@ class Note:
 class Picture:
     """A figure with the sentence it supports, its rows in writing, their file, and the study each row is about."""
 
-    src: str
-    alt: str
+    drawing: Markup
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -423,7 +426,7 @@ def _picture(asset: FigureAsset | None, finding: str) -> Picture | None:
     studies = tuple("" if at is None else text(row[at]).strip(ABSENT) for row in asset.rows[: len(rows)])
     said = asset.caption or finding
     head = tuple(asset.columns[i] for i in order)
-    return Picture(asset.data_uri, asset.alt, said, head, rows, points, asset.file, studies)
+    return Picture(asset.drawing, said, head, rows, points, asset.file, studies)
 
 
 def _order(columns: tuple[str, ...]) -> list[int]:

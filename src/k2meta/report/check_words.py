@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from k2meta.analysis import Analysis
+from k2meta.numbers import number_word
 from k2meta.report import words
 from k2meta.tables.parts import tallied
 from k2meta.tables.types import TableData
@@ -17,7 +18,7 @@ def checks_sentence(analysis: Analysis, table: TableData) -> str:
         return ""
     flagged = [str(row["says"]) for row in table.rows if row["attention"]]
     ran, asking = (
-        words.number_word(tallied(analysis, f"model_checks.{name}", n))
+        number_word(tallied(analysis, f"model_checks.{name}", n))
         for name, n in (("run", len(table.rows)), ("attention", len(flagged)))
     )
     noun = words.noun(analysis.spec)

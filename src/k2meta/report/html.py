@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from k2meta.analysis import Analysis
 from k2meta.claims import Decided
+from k2meta.figures.font import subset
+from k2meta.figures.text import Weight
 from k2meta.numbers import CITED, Traced, TracedCount, count, plain
 from k2meta.report import words
 from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
 from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
 from k2meta.report.standards import standards
-from k2meta.report.svg import plain_shapes
+from k2meta.report.svg import letters, plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
 from k2meta.tables import TableData
 from k2meta.tables.parts import MARKS, link, text, typeset
@@ -150,6 +152,7 @@ def render_html(
         "bibliography": tuple(_reference(entry) for entry in bibliography),
         "marks": MARKS,
         **_script(),
+        "faces": _faces(figures),
         "between": words.BETWEEN,
     }
     return _environment().get_template("report.html.j2").render(page)
@@ -162,6 +165,12 @@ def _script() -> dict[str, object]:
     source = resources.files("k2meta.report").joinpath("templates/script.js").read_text("utf-8")
     digest = b64encode(sha256(source.encode()).digest()).decode()
     return {"script": Markup(source), "script_hash": f"sha256-{digest}"}
+
+
+def _faces(figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[Weight, str], ...]:
+    """Return the font of the figures by weight, cut down to what they write: all of them share it."""
+    used = letters(asset.svg for asset in figures.values())
+    return tuple((weight, b64encode(subset(text, weight)).decode()) for weight, text in used.items())
 
 
 def _question(

@@ -1,10 +1,11 @@
-"""The report as a PDF: the blocks of the page through Typst, with the fonts that Typst carries and no clock."""
+"""The report as a PDF: the blocks of the page through Typst, with bundled fonts and no clock."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2meta.report.blocks import document
@@ -62,13 +63,16 @@ def render_pdf(page: str) -> Pdf:
 
 
 def _compiled(page: str, standards: list[PDFStandard]) -> bytes:
+    import matplotlib
     import typst
 
+    # The figures are set in the font in which their text was measured; it comes with matplotlib.
+    drawn = str(Path(matplotlib.get_data_path(), "fonts", "ttf"))
     template = resources.files("k2meta.report").joinpath("templates", "report.typ").read_bytes()
     return typst.compile(
         template,
         format="pdf",
-        ignore_system_fonts=True,
+        font_paths=typst.Fonts(include_system_fonts=False, font_paths=[drawn]),
         sys_inputs={"document": json.dumps(document(page), ensure_ascii=False)},
         pdf_standards=standards,
         timestamp=0,

@@ -1,13 +1,25 @@
-"""Drawings inside the page: inline ones may hold plain shapes only, embedded ones are written compactly."""
+"""Drawings inside the page: plain shapes only, and the figures of matplotlib rewritten to be such."""
 
 from __future__ import annotations
 
 import re
-from string import ascii_letters
+from collections.abc import Iterable, Iterator, Mapping
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from k2meta.figures.text import Weight
 
 _SHAPES = frozenset({"svg", "title", "desc", "g", "line", "rect", "path", "circle", "polygon", "polyline", "text"})
-_LOADS = re.compile(r"url\(|javascript:|data:", re.IGNORECASE)
+FIGURE = "k2-figure"
+"""Class of a figure among the drawings of a page."""
+
+_UNSEEN = frozenset({"metadata", "defs"})
+_SAID_ONCE = ("font-family", "text-anchor: start", "stroke-dashoffset: 0")
+"""What matplotlib writes at every element and what a page says once, or what holds without being said."""
+
+# The joins and ends are those that matplotlib sets for every element in a style sheet of its own.
+_ROOT_STYLE = "font-family:DejaVu Sans,Verdana,sans-serif;stroke-linejoin:round;stroke-linecap:butt"
+_LOADS = re.compile(r"url\(|javascript:|data:|\\", re.IGNORECASE)
 
 
 class UnsafeDrawingError(ValueError):
@@ -33,47 +45,119 @@ def plain_shapes(svg: str) -> str:
     return svg
 
 
-def _check(element: ElementTree.Element) -> None:
+def _check(element: Element) -> None:
     name = element.tag.rpartition("}")[2]
     if name not in _SHAPES:
         raise UnsafeDrawingError(f"an inline drawing holds <{name}>; allowed are {', '.join(sorted(_SHAPES))}")
     for key, value in element.attrib.items():
         short = key.rpartition("}")[2].lower()
-        if short.startswith("on") or short == "href" or _LOADS.search(value):
+        loads = short != "aria-label" and _LOADS.search(value)
+        if short.startswith("on") or short == "href" or loads:
             raise UnsafeDrawingError(f"an inline drawing holds the attribute {short}={value!r}")
 
 
-def compact(svg: str) -> str:
-    """Return the same drawing in fewer bytes.
+def inline(svg: str, alt: str) -> str:
+    """Return a figure of matplotlib as a drawing that may stand inside a page, in few bytes.
 
-    A figure is mostly glyphs: their outlines, and where each of them stands. Comments, metadata, blanks and groups
-    that say nothing go; ids become short; paths become relative; coordinates keep a hundredth of a point, glyphs
-    and their outlines a hundredth of the type size, neither of which anybody can see.
+    Declarations, metadata, ids and groups that say nothing go, and a marker stands as a path where it is used: no
+    element refers to another one, so that many figures may share a page. Paths become relative, and coordinates
+    keep a hundredth of a point, which nobody can see. Text stays text; the page brings its font along.
+
+    Parameters
+    ----------
+    svg : str
+        As ``k2meta.figures.Figure.svg("text")`` writes it.
+    alt : str
+        What the figure says, for those who cannot see it; its inner text is then not read out.
+
+    Raises
+    ------
+    UnsafeDrawingError
+        When the figure holds anything but plain shapes.
     """
-    text = re.sub(r"<\?xml[^>]*>|<!DOCTYPE[^>]*>|<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    text = re.sub(r">\s+<", "><", text.strip()).replace("xlink:href=", "href=")
-    text = re.sub(r' xmlns:xlink="[^"]*"', "", text)
-    text = re.sub(r'\sd="([^"]*)" transform="scale\(0\.015625\)"', _outline, text)
-    text = re.sub(r'(?<=\sd=")[^"]*', lambda m: _relative(m.group(), HUNDREDTHS), text)
-    text = re.sub(r'(<use [^>]*?) transform="translate\(([-\d.]+) 0\)"', r'\1 x="\2"', text)
-    # Within a line of text a glyph stands in hundredths of the type size: one of them is a thirteenth of a point.
-    text = re.sub(r'(<use [^>]*? x=")([^"]*)("/>)', lambda m: f"{m[1]}{float(m[2]):.0f}{m[3]}", text)
-    text = re.sub(r"translate\([^)]*\)", lambda m: _rounded(m.group()).replace(" 0)", ")"), text)
-    text = re.sub(r'(?<=style=")[^"]*', lambda m: re.sub(r"([:;]) ", r"\1", m.group()), text)
-    return _plain_groups(_short_ids(text))
+    root = _parsed(svg)
+    attributes = {"class": FIGURE, "role": "img", "aria-label": alt, "style": _ROOT_STYLE}
+    if box := root.get("viewBox"):
+        attributes["viewBox"] = box
+    drawing = Element("svg", attributes)
+    named = {f"#{element.get('id')}": element for element in root.iter() if element.get("id")}
+    drawing.extend(_plain(root, named))
+    return plain_shapes(ElementTree.tostring(drawing, encoding="unicode"))
+
+
+def letters(svgs: Iterable[str]) -> dict[Weight, str]:
+    """Return the characters that figures write, each once and in order, by the weight they are set in."""
+    found: dict[Weight, set[str]] = {"normal": set(), "bold": set()}
+    for svg in svgs:
+        for element in _parsed(svg).iter():
+            if _name(element) == "text":
+                bold = "font-weight: 700" in element.get("style", "")
+                found["bold" if bold else "normal"] |= set("".join(element.itertext()))
+    return {weight: "".join(sorted(characters)) for weight, characters in found.items() if characters}
+
+
+def _parsed(svg: str) -> Element:
+    try:
+        return ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise UnsafeDrawingError(f"a drawing is not well-formed: {error}") from error
+
+
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _plain(parent: Element, named: Mapping[str, Element]) -> Iterator[Element]:
+    """Yield what is inside an element as plain shapes."""
+    for child in parent:
+        name = _name(child)
+        if name in _UNSEEN:
+            continue
+        if name == "use":
+            yield _placed(child, named)
+            continue
+        tidied = Element(name, _tidied(child.attrib))
+        tidied.text = child.text if name == "text" else None
+        inside = list(_plain(child, named))
+        if name == "g" and not tidied.attrib:
+            yield from inside
+        else:
+            tidied.extend(inside)
+            yield tidied
+
+
+def _placed(use: Element, named: Mapping[str, Element]) -> Element:
+    """Return the shape that is used, where it is used; its own style goes before the one of its place."""
+    shape = named[use.get("{http://www.w3.org/1999/xlink}href", "")]
+    style = "; ".join(filter(None, (use.get("style"), shape.get("style"))))
+    at = f"translate({_rounded(use.get('x', '0'))} {_rounded(use.get('y', '0'))})"
+    return Element(_name(shape), _tidied({**shape.attrib, "style": style, "transform": at}))
+
+
+def _tidied(attributes: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in attributes.items() if name != "id"}
+    if kept.get("transform", "").startswith("rotate(-0 "):
+        del kept["transform"]
+    if "style" in kept:
+        kept["style"] = _rules(kept["style"])
+    if "d" in kept:
+        kept["d"] = _relative(kept["d"])
+    return {name: _rounded(value) if name in ("x", "y") else value for name, value in kept.items()}
+
+
+def _rules(style: str) -> str:
+    """Return a style without what is said once; of a property that is named twice the second counts."""
+    said = (part.strip() for part in style.split(";"))
+    kept = dict(_rounded(part).split(": ", 1) for part in said if part and not part.startswith(_SAID_ONCE))
+    return ";".join(f"{name}:{value}" for name, value in kept.items())
 
 
 HUNDREDTHS = 100
-FINER = 64
-"""Glyph outlines come in this many parts of a hundredth of the type size; whole hundredths are kept."""
+"""Parts of a point that a path keeps."""
 
 
-def _outline(found: re.Match[str]) -> str:
-    return f' d="{_relative(found[1], 1, FINER)}"'
-
-
-def _relative(path: str, finer: int, coarser: int = 1) -> str:
-    """Return a path of M, L, Q, C and z with relative coordinates, rounded to ``coarser / finer``.
+def _relative(path: str) -> str:
+    """Return a path of M, L, Q, C and z with relative coordinates, rounded to hundredths.
 
     Positions are rounded, and then their differences taken: rounding does not add up along the path. A path with
     another command is returned as it is.
@@ -90,56 +174,33 @@ def _relative(path: str, finer: int, coarser: int = 1) -> str:
             at = start
             continue
         count = {"M": 1, "L": 1, "Q": 2, "C": 3}[command]
-        numbers = [round(float(token) * finer / coarser) for token in tokens[i : i + 2 * count]]
+        numbers = [round(float(token) * HUNDREDTHS) for token in tokens[i : i + 2 * count]]
         i += 2 * count
         points = list(zip(numbers[::2], numbers[1::2], strict=True))
         moved = [number for x, y in points for number in (x - at[0], y - at[1])]
-        parts.append(_command(command, moved, finer))
+        parts.append(_command(command, moved))
         at = points[-1]
         start = at if command == "M" else start
     return "".join(parts)
 
 
-def _command(command: str, moved: list[int], finer: int) -> str:
+def _command(command: str, moved: list[int]) -> str:
     if command == "L" and moved[1] == 0:
         command, moved = "h", moved[:1]
     elif command == "L" and moved[0] == 0:
         command, moved = "v", moved[1:]
     text = ""
     for number in moved:
-        written = _written(number, finer)
+        written = _written(number)
         text += written if not text or written.startswith("-") else f" {written}"
     return command.lower() + text
 
 
-def _written(number: int, finer: int) -> str:
-    if number == 0 or finer == 1:
-        return str(number)
-    return re.sub(r"^(-?)0\.", r"\1.", f"{number / finer:.2f}".rstrip("0").rstrip("."))
-
-
-def _plain_groups(text: str) -> str:
-    """Take out groups around a single element that carry nothing themselves."""
-    return re.sub(r"<g>(<path [^>]*/>)</g>", r"\1", text)
+def _written(number: int) -> str:
+    if number == 0:
+        return "0"
+    return re.sub(r"^(-?)0\.", r"\1.", f"{number / HUNDREDTHS:.2f}".rstrip("0").rstrip("."))
 
 
 def _rounded(text: str) -> str:
     return re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m.group()):.2f}".rstrip("0").rstrip("."), text)
-
-
-def _short_ids(text: str) -> str:
-    used = re.findall(r'(?<=\sid=")[^"]*', text)
-    referenced = set(re.findall(r'(?:href="#|url\(#)([^")]*)', text))
-    short = {name: _letters(n) for n, name in enumerate(dict.fromkeys(used)) if name in referenced}
-    text = re.sub(r'\sid="([^"]*)"', lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", text)
-    return re.sub(r'(href="#|url\(#)([^")]*)', lambda m: m[1] + short.get(m[2], m[2]), text)
-
-
-def _letters(number: int) -> str:
-    """Count in letters: a, b, … Z, aa, ab …"""
-    name = ""
-    number += 1
-    while number:
-        number, rest = divmod(number - 1, len(ascii_letters))
-        name = ascii_letters[rest] + name
-    return name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k2meta.config import Change
-from k2meta.report.svg import compact
+from k2meta.report.svg import inline
 from k2meta.tables.types import Value
 
 if TYPE_CHECKING:
@@ -54,13 +54,9 @@ class ReviewMeta:
     changes: tuple[Change, ...] = ()
 
 
-SAFE = " '=:/,;()*"
-"""What a browser reads in an image source as it stands, besides letters and digits."""
-
-
 @dataclass(frozen=True, slots=True)
 class FigureAsset:
-    """A drawn figure: SVG text, alternative text, and the rows it was drawn from.
+    """A drawn figure: SVG with its text as text, alternative text, and the rows it was drawn from.
 
     ``caption`` states the finding; where it is empty the report writes one from the analysis. ``file`` is where
     the rows stand at full precision, relative to the report.
@@ -74,15 +70,8 @@ class FigureAsset:
     file: str = ""
 
     @property
-    def data_uri(self) -> Markup:
-        """The figure as an image source that needs no request, written compactly.
-
-        Escaped by percents rather than base64, which would make every drawing a third larger. No character is left
-        that could end an attribute, so the page takes it as it is.
-        """
-        from urllib.parse import quote
-
+    def drawing(self) -> Markup:
+        """The figure as an element of the page; it holds plain shapes only, so the page takes it as it is."""
         from markupsafe import Markup
 
-        source = compact(self.svg).replace("'", "&#39;").replace('"', "'")
-        return Markup(f"data:image/svg+xml,{quote(source, safe=SAFE)}")
+        return Markup(inline(self.svg, self.alt))
