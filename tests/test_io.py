@@ -116,6 +116,15 @@ def test_numbers_and_plain_text_are_left_alone(cell: str) -> None:
     assert io.spreadsheet_safe(cell) == cell
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(66.0, "66"), (-3.0, "-3"), (0.0, "0"), (0.5, "0.5"), (1e22, "1e+22"), (7, "7"), ("66.0", "66.0")],
+)
+def test_a_whole_number_is_written_whole_and_reads_back_as_it_was(value: object, cell: str) -> None:
+    assert io.spreadsheet_safe(value) == cell
+    assert isinstance(value, str) or float(cell) == value
+
+
 def test_effects_survive_the_file_bit_by_bit(tmp_path: Path) -> None:
     effects = samples.effects(7)
     io.write_effects(tmp_path / "e.csv", effects)

@@ -10,7 +10,7 @@ import pytest
 
 from k2meta.numbers import CITED, Traced, TracedCount, displayed, fixed, of, p_value, percent, plain
 from k2meta.report import words
-from k2meta.trace import chain, numbers, traced
+from k2meta.trace import APART, BESIDE, MADE, chain, numbered, numbers, traced
 from tests import samples
 
 
@@ -121,3 +121,24 @@ def test_a_number_of_no_question_says_where_it_stands(number_id: str, said: str)
     made = chain(number_id, ())
     assert said in made.made_by
     assert made.parts == ()
+
+
+def test_settings_and_rows_remember_where_they_stand() -> None:
+    analysis = samples.analysis(2)
+    told = numbered((analysis.spec,), "config.analyses")
+    assert told[0] == analysis.spec
+    ids = {field for field, _ in fields_of(told)}
+    assert ids
+    assert all(field.startswith(f"config.analyses.{analysis.spec.id}.") for field in ids)
+
+
+def test_every_kind_of_number_says_in_words_what_made_it() -> None:
+    told = traced(samples.analysis(5))
+    name = told.spec.id
+    for kind, said in (MADE | APART).items():
+        made = chain(f"{name}.{kind}.x", [told])
+        assert made.made_by == said
+        assert len(made.parts) == (0 if kind in APART else told.k)
+    for kind, said in BESIDE.items():
+        assert chain(f"{kind}.x", [told]) == chain(f"{kind}.y.z", ())
+        assert chain(f"{kind}.x", ()).made_by == said

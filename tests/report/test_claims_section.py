@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from k2meta.analysis import Analysis
 from k2meta.claims import VERDICTS, Decided, decide, read_claims
+from k2meta.numbers import CITED
 from k2meta.report.claims import UNDECIDED, claims_page
 from k2meta.tables.claims import claims as claims_table
+from k2meta.trace import numbered, traced
 from tests import samples
 from tests.report.test_html import Page, render
 
@@ -59,6 +61,19 @@ def test_counts_add_up_and_follow_the_verdicts() -> None:
     assert [sum(int(cell) for cell in article[2:6]) for article in page.articles] == [2, 2]
     assert page.told == "4 overstated"
     assert "(1 of these for lack of trials)" in page.summary
+
+
+def test_every_count_of_a_traced_section_has_an_id_of_its_own() -> None:
+    analyses = [traced(analysis) for analysis in ANALYSES]
+    page = claims_page(decide(numbered(read_claims(ROWS), "claims"), analyses), analyses)
+    assert page is not None
+    ids = {
+        field: raw for field, raw, _ in CITED.findall(" ".join((page.summary, page.told, *sum(page.articles, ()))))
+    }
+    assert ids["claims.all"] == repr(float(len(ROWS)))
+    assert float(ids["claims.told.overstated"]) == len(ROWS)
+    assert len([field for field in ids if field.startswith("claims.articles.article_1.")]) == 2 + len(VERDICTS)
+    assert not re.search(r"\d", CITED.sub("", page.summary + page.told))
 
 
 def test_every_claim_has_one_row_under_the_question_that_decides_it() -> None:

@@ -15,9 +15,12 @@ from k2meta import io
 from k2meta.config import LOG_FAMILIES, RATIO_MEASURES, Config, Conversions, Correlation, Model, Moderator
 from k2meta.effects.arm_routes import ARM_ROUTES
 from k2meta.effects.routes import ROUTES
+from k2meta.numbers import plain
 from k2meta.report import methods_text as written
 from k2meta.report import overclaims
+from k2meta.report.methods import fitted_models
 from k2meta.report.methods_text import methods_text, model_sentence, named
+from k2meta.trace import traced
 from tests import samples
 
 CONFIG = io.read_settings(Path(__file__).parents[2] / "config" / "config.yaml")
@@ -204,3 +207,10 @@ def test_without_effects_nothing_is_said_about_routes() -> None:
     headings = [heading for heading, _ in methods_text(config, [samples.analysis(0)], SOFTWARE)]
     assert "From printed results to effects" not in headings
     assert "Statistical models" in headings
+
+
+def test_questions_that_share_an_option_share_it_also_where_its_numbers_are_traced() -> None:
+    analyses = [traced(samples.analysis(k, identifier=name)) for k, name in ((5, "first"), (6, "second"))]
+    rows = fitted_models(analyses)
+    assert [plain(row[2]) for row in rows] == [row[2] for row in fitted_models([samples.analysis(5)])]
+    assert "by question" not in " ".join(row[2] for row in rows)

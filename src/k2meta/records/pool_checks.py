@@ -129,7 +129,10 @@ def mixed_stages(pool: Pool) -> tuple[PoolFinding, ...]:
             f"{_stage(other)}: the two SDs are different quantities"
         )
         if pool.measure == "MD":
-            evidence = f"{member.record.extraction_id} compares {_stage(fewer)}, {others} {_stage(other)}"
+            compare = "compares" if len(groups[other]) == 1 else "compare"
+            evidence = (
+                f"{member.record.extraction_id} compares {_stage(fewer)}; {others} {compare} {_stage(other)}"
+            )
         fix = "pool one kind, or pool mean differences in a native unit"
         severity: Severity | None = None if pool.measure == "SMD" else "note"
         found.append((member, Finding(_spread(member), evidence, fix, severity)))
