@@ -171,7 +171,7 @@ def test_hostile_judgements_are_printed_and_never_run() -> None:
     bias = tuple(replace(one, by=ATTACK, notes=ATTACK, source_url="javascript:alert(1)") for one in kept.bias)
     flow = tuple(replace(one, text=ATTACK, parts=((ATTACK, 1),) if one.parts else ()) for one in kept.flow)
     list_ = tuple(replace(one, text=ATTACK) for one in kept.checklist)
-    rating = (replace(kept.certainty[0], by=ATTACK, reasons={"imprecision": ATTACK}),)
+    rating = (replace(kept.certainty[0], by=ATTACK, source=ATTACK, reasons={"imprecision": ATTACK}),)
     hostile = replace(kept, bias=bias, flow=flow, checklist=list_, certainty=rating)
     html = render([replace(judged(), judgements=hostile)])
     assert html.count("<script") == 1

@@ -1,10 +1,11 @@
-"""The examples and the new review build from their two folders, and the BCG numbers are the published ones."""
+"""The examples and the new review build from their two folders, and real data give the published numbers."""
 
 from __future__ import annotations
 
 import csv
 import html
 import json
+import math
 import re
 import shlex
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def read(folder: Path, name: str) -> Any:
 def words(folder: Path) -> str:
     page = (folder / "reports" / "report.html").read_text("utf-8")
     page = re.sub(r"</?data\b[^>]*>", "", page)  # a number carries the id of its field
-    bare = html.unescape(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
+    bare = html.unescape(re.sub(r"<(style|script)\b.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL))
     return " ".join(bare.replace("\N{NO-BREAK SPACE}", " ").split())
 
 
@@ -86,6 +87,70 @@ def test_latitude_explains_the_bcg_trials_as_published_and_allocation_is_explora
     assert "Way of allocation (exploratory: fewer than ten studies for each covariate; 13 trials)" in page
     assert (example("bcg") / "reports" / "figures" / "tuberculosis_bubble.svg").exists()
     assert not (example("bcg") / "reports" / "figures" / "tuberculosis_randomised_bubble.svg").exists()
+
+
+# Odds ratio, lower and upper limit as printed by trial and pooled; the README of the example says where.
+REACT = (
+    (2.00, 0.21, 18.69),
+    (0.80, 0.49, 1.31),
+    (0.59, 0.44, 0.78),
+    (0.46, 0.20, 1.04),
+    (4.00, 0.65, 24.66),
+    (0.71, 0.38, 1.33),
+    (0.91, 0.29, 2.87),
+)
+REACT_POOLED = {"common_effect": (0.66, 0.53, 0.82), "pm_hksj": (0.70, 0.48, 1.01)}
+# Printed to two decimals.
+TWO_DECIMALS = 0.005
+
+
+def test_the_corticosteroid_trials_give_the_published_odds_ratios(example: Example) -> None:
+    folder = example("corticosteroids")
+    rows = table(folder, "effects")
+    for row, printed in zip(rows, REACT, strict=True):
+        log, se = float(row["yi"]), math.sqrt(float(row["vi"]))
+        found = [math.exp(log + sign * 1.959964 * se) for sign in (0, -1, 1)]
+        assert found == pytest.approx(printed, abs=TWO_DECIMALS), row["label"]
+    for model, printed in REACT_POOLED.items():
+        mu = read(folder, f"fits/death/{model}.json")["mu"]
+        found = [math.exp(mu[name]) for name in ("value", "low", "high")]
+        assert found == pytest.approx(printed, abs=TWO_DECIMALS), model
+    with (folder / "data" / "extractions.csv").open(encoding="utf-8") as file:
+        counts = list(csv.DictReader(file))
+    names = ("events_treat", "total_treat", "events_ctrl", "total_ctrl")
+    assert [sum(int(row[name]) for row in counts) for name in names] == [222, 678, 425, 1025]
+
+
+def test_published_judgements_stand_on_the_page_with_their_place(example: Example) -> None:
+    folder = example("corticosteroids")
+    raw = (folder / "reports" / "report.html").read_text("utf-8")
+    page = words(folder)
+    with (folder / "data" / "risk_of_bias.csv").open(encoding="utf-8") as file:
+        judged = {row["study_id"]: row for row in csv.DictReader(file)}
+    assert len(judged) == 5
+    for row in judged.values():
+        assert row["by"], row
+        assert row["source_url"].startswith("https://"), row
+        assert html.escape(row["source_url"]) in raw, row
+        assert row["source_locator"] in page, row
+    shown = {row["study_id"]: row for row in table(folder, "risk_of_bias")}
+    columns = ("d1", "d2", "d3", "d4", "d5", "overall")
+    for study, row in shown.items():
+        kept = judged.get(study, dict.fromkeys(columns, ""))
+        assert [row[name] for name in columns] == [kept[name] or "not assessed" for name in columns], study
+    assert sorted(set(shown) - set(judged)) == ["DEXACOVID19", "SteroidsSARI"]
+    assert "Risk of bias was judged for 5 trials by the people named" in page
+
+
+def test_a_published_rating_of_certainty_is_printed_with_who_when_and_where(example: Example) -> None:
+    folder = example("corticosteroids")
+    with (folder / "data" / "certainty.csv").open(encoding="utf-8") as file:
+        (rating,) = csv.DictReader(file)
+    assert re.search(r"doi:10\.\S+", rating["source"])
+    page = words(folder)
+    assert f"moderate (WHO guideline panel, 2020-09-02). Printed in: {rating['source']}" in page
+    (row,) = table(folder, "summary_of_findings")
+    assert (row["certainty"], row["certainty_source"]) == ("moderate", rating["source"])
 
 
 def test_each_teaching_trial_takes_the_route_its_readme_names(example: Example) -> None:
@@ -156,7 +221,7 @@ def test_fictional_data_say_so_wherever_a_reader_may_enter(example: Example) -> 
     assert "Every trial and every number here is invented." in page
 
 
-def test_the_repository_itself_is_the_third_example(run: Run) -> None:
+def test_the_repository_itself_is_an_example(run: Run) -> None:
     folder = ROOT / "examples" / "vitamin_k"
     for name in ("config", "data"):
         assert (folder / name).resolve() == ROOT / name
@@ -221,7 +286,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 def test_no_report_of_another_review_speaks_of_this_one(example: Example, fresh: tuple[Path, str]) -> None:
-    for folder in (example("bcg"), example("change_scores"), fresh[0]):
+    for folder in (example("bcg"), example("change_scores"), example("corticosteroids"), fresh[0]):
         page = words(folder)
         assert len(page) > 5_000
         assert OF_VITAMIN_K.findall(page) == [], folder.name

@@ -168,7 +168,10 @@ def _certainty(row: Row) -> str:
         for name in CERTAINTY_DOMAINS
         if row[f"certainty_{name}"]
     )
-    return typeset(f"{row['certainty']}{f' ({by})' if by else ''}{f'. {why}' if why else ''}")
+    said = f"{row['certainty']}{f' ({by})' if by else ''}{f'. {why}' if why else ''}"
+    # A rating of others is only as good as the place where a reader can look it up.
+    source = str(row["certainty_source"])
+    return typeset(f"{said}. Printed in: {source}" if source else said)
 
 
 def _tau(row: Row) -> str:
