@@ -23,12 +23,12 @@ rule records:
         code("records"),
         config="results/config.json",
     output:
-        "results/records.json",
-        "results/judgements.json",
+        records="results/records.json",
+        judgements="results/judgements.json",
     log:
         "results/logs/records.log",
     shell:
-        "k2meta records . --config {input.config} --out {output[0]} 2>&1 | tee {log}"
+        "k2meta records . --config {input.config} --out {output.records} 2>&1 | tee {log}"
 
 
 # records → one yi, vi per trial and analysis, with the route; beside it what was left out and why

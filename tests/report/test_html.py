@@ -111,12 +111,13 @@ def all_samples() -> list[Analysis]:
 
 def render(analyses: list[Analysis] | None = None, **changes: Any) -> str:
     chosen = all_samples() if analyses is None else analyses
-    asset = FigureAsset(DRAWING, "Forest plot of k trials", ("a",), ((0.1,),))
+    asset = FigureAsset('<svg xmlns="http://www.w3.org/2000/svg"/>', "Forest plot of k trials", ("a",), ((0.1,),))
     queries = changes.pop("queries", QUERIES)
+    drawn = replace(asset, svg=DRAWING)
     settings: dict[str, Any] = {
         "review": REVIEW,
         "analyses": chosen,
-        "figures": {(a.spec.id, name): asset for a in chosen for name in ("forest", "prior_posterior")},
+        "figures": {(a.spec.id, name): drawn for a in chosen for name in ("forest", "prior_posterior")},
         "tables": build_tables(chosen, queries),
         "queries": queries,
         "trials": TRIALS,
