@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pypdf
 import pypdfium2
@@ -86,7 +87,7 @@ def test_every_sentence_and_cell_of_the_page_is_in_the_pdf(shipped: Pdf) -> None
 
 
 def words_of(blocks: list[Block]) -> list[str]:
-    """Every text of the page that is printed: sentences, headings, titles, cells, facts and code."""
+    """Every text of the page that is printed: sentences, headings, titles, cells, facts, code and figures."""
     found = []
     for block in every(blocks):
         rows = [*block.get("head", []), *block.get("rows", [])]
@@ -94,6 +95,7 @@ def words_of(blocks: list[Block]) -> list[str]:
         found += [said(block["text"])] if block["kind"] in ("par", "heading") else []
         found += [said(block["title"])] if "title" in block else []
         found += [block[name] for name in ("caption", "text") if isinstance(block.get(name), str)]
+        found += ElementTree.fromstring(block["svg"]).itertext() if block["kind"] == "figure" else []
     return found
 
 
