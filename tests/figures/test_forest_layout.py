@@ -141,6 +141,19 @@ def judged(**outcomes: str) -> Analysis:
     return dataclasses.replace(analysis, judgements=Judgements(bias=rows))
 
 
+def test_a_column_of_people_without_room_is_said_to_be_left_out() -> None:
+    analysis = judged(cac_agatston="high")
+    left_out = "no room for the column of people"
+    assert left_out not in " ".join(said(forest(analysis).figure).split())
+    names = {
+        "favours_low": "a treatment with quite a long name",
+        "favours_high": "a control with quite a long name",
+    }
+    crowded = forest(dataclasses.replace(analysis, spec=dataclasses.replace(analysis.spec, **names)))
+    assert left_out in " ".join(said(crowded.figure).split())
+    assert {"n_treat", "n_ctrl"} <= set(crowded.table.columns)
+
+
 def test_without_judgements_there_are_no_lights_and_no_word_about_them() -> None:
     figure = forest(samples.analysis(3)).figure
     assert look.drawn(figure, "-light-0") == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from k2meta.tables.parts import (
     unprinted,
     weight_shares,
 )
+from k2meta.tables.summary_of_findings import summary_of_findings
 from k2meta.types import Query
 from tests import samples
 
@@ -194,3 +196,11 @@ def test_influence_flags_a_study_in_words() -> None:
     table = TABLES["influence"]([samples.analysis(3)], [])
     flags = [dict(zip([c.id for c in table.visible], row, strict=True))["influential"].text for row in table.shown]
     assert flags == ["yes", "no", "no"]
+
+
+def test_the_summary_says_what_was_compared_as_the_contrast_has_it() -> None:
+    analysis = samples.analysis(3)
+    inside = replace(analysis, spec=replace(analysis.spec, contrast="active_arm"))
+    between, within = (summary_of_findings([one]).rows[0]["comparison"] for one in (analysis, inside))
+    assert between == f"{analysis.spec.favours_low} against {analysis.spec.favours_high}"
+    assert within == "the end with the beginning, inside the treated arms"

@@ -343,6 +343,8 @@ def _notes(
         notes.append("area of a square: weight of the study")
     if preset.details and any(row.shrunken is not None for row in rows):
         notes.append("thin blue bar: shrunken estimate of the Bayesian model")
+    if "people" in preset.columns and not columns.arms and any(any(row.people) for row in rows):
+        notes.append("no room for the column of people: it is in the table of this figure")
     if columns.bias:
         tools = sorted({one.tool for one in analysis.judgements.bias if one.tool})
         notes.append(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line
+from k2meta.config import Spec
 from k2meta.numbers import count, displayed, fixed, interval, of, percent, places
 from k2meta.tables.parts import (
     STUDY_LEVEL,
@@ -47,15 +48,20 @@ def summary_of_findings(analyses: Sequence[Analysis], queries: Sequence[Query] =
 _RATIOS = "A ratio becomes an absolute difference only with a baseline risk, and the data name none."
 
 
+def _comparison(spec: Spec) -> str:
+    if spec.contrast == "active_arm":
+        return "the end with the beginning, inside the treated arms"
+    better, worse = spec.favours_low, spec.favours_high
+    return f"{better} against {worse}" if spec.lower_is_better else f"{worse} against {better}"
+
+
 def _row(analysis: Analysis) -> Row:
     spec, crowd = analysis.spec, people(analysis.effects)
     share = weight_shares(analysis)
     return {
         "analysis": spec.id,
         "outcome": spec.title,
-        "comparison": f"{spec.favours_low} against {spec.favours_high}"
-        if spec.lower_is_better
-        else f"{spec.favours_high} against {spec.favours_low}",
+        "comparison": _comparison(spec),
         "k": analysis.k,
         "people": derived(analysis, "people", crowd.total) if crowd.known else None,
         "people_known_in": crowd.known,
