@@ -89,3 +89,14 @@ def test_nothing_is_drawn_outside_the_sheet_and_two_renders_are_the_same() -> No
     assert look.outside(figure) == []
     assert look.overlaps(figure) == []
     assert look.saved(figure, "svg") == look.saved(bubble(moderated()).figure, "svg")
+
+
+def test_the_key_names_the_dashed_lines_only_where_they_are_drawn() -> None:
+    analysis = moderated()
+    row = analysis.moderation[0]
+    far = tuple(dataclasses.replace(point, prediction_low=-1e3, prediction_high=1e3) for point in row.line)
+    beyond = dataclasses.replace(analysis, moderation=(dataclasses.replace(row, line=far),))
+    for one, said in ((analysis, "Dashed: a new study."), (beyond, "A new study could lie beyond this axis.")):
+        words = " ".join(item.get_text() for item, _ in look.texts(bubble(one).figure))
+        assert said in words
+        assert ("Dashed" in words) == (one is analysis)

@@ -129,8 +129,9 @@ def _axes(sheet: Sheet, analysis: Analysis, row: Moderation, across: Scale, upri
     unit = row.moderator.unit
     name = f"{row.moderator.label} ({unit})" if unit else row.moderator.label
     sheet.text((LEFT + RIGHT) / 2, base, legible(name), size=SMALL, align="center")
-    key = "Area of a bubble: weight in the regression. Band: 95 % CI of the mean. Dashed: a new study."
-    key = key.replace("95 %", words.level(row.level))
+    ends = [end for point in row.line for end in (point.prediction_low, point.prediction_high)]
+    new = "Dashed: a new study." if any(map(upright.shows, ends)) else "A new study could lie beyond this axis."
+    key = f"Area of a bubble: weight in the regression. Band: {words.level(row.level)} CI of the mean. {new}"
     base += 1.6 * SMALL
     for line in wrapped(key, SMALL, RIGHT - LEFT):
         sheet.text((LEFT + RIGHT) / 2 - width(line, SMALL) / 2, base, line, size=SMALL, colour=MUTED)
