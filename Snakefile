@@ -67,8 +67,7 @@ rule fits:
         "k2meta fits --config {input.config} --effects results/effects --into results/fits 2>&1 | tee {log}"
 
 
-# effects → the same Bayesian model by MCMC, and its checks; one compilation serves every analysis.
-# Light optimisation (NUMBA_OPT): the same draws to the bit, and compiling takes longer than sampling.
+# effects → the same Bayesian model by MCMC, and its checks; one compilation serves every analysis
 rule mcmc:
     input:
         code("models"),
@@ -89,7 +88,7 @@ rule mcmc:
     log:
         "results/logs/mcmc.log",
     shell:
-        "NUMBA_OPT=1 k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
+        "k2meta mcmc --config {input.config} --effects results/effects --into results 2>&1 | tee {log}"
 
 
 # effects, fits → everything that refits: leave-one-out, other priors, other conversions, a second engine

@@ -195,9 +195,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_bibtex_is_read_and_a_broken_entry_is_named(tmp_path: Path) -> None:
     path = tmp_path / "references.bib"
-    path.write_text("@article{Shea2009,\n  title = {A {B} c},\n  author = {Shea},\n  year = {2009}\n}\n", "utf-8")
+    path.write_text(
+        "@article{Shea2009,\n  title = {A {B} c},\n  author = {Shea and others},\n  year = {2009}\n}\n", "utf-8"
+    )
     (entry,) = io.read_bibliography(path)
-    assert (entry["key"], entry["title"], entry["author"]) == ("Shea2009", "A B c", "Shea")
+    assert (entry["key"], entry["title"], entry["author"]) == ("Shea2009", "A B c", "Shea, et al.")
     path.write_text("@article{Shea2009,\n  title = {A\n", "utf-8")
     with pytest.raises(ProjectError, match="is not BibTeX"):
         io.read_bibliography(path)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure as MplFigure
     from numpy.typing import NDArray
+    from pybtex.database import Person
 
 YamlPath = tuple[str | int, ...]
 JOIN = " | "
@@ -479,10 +480,17 @@ def read_bibliography(path: Path) -> tuple[dict[str, str], ...]:
             "key": key,
             "kind": entry.type,
             **{field.lower(): str(Text.from_latex(value)) for field, value in entry.fields.items()},
-            "author": ", ".join(str(Text.from_latex(str(person))) for person in entry.persons.get("author", [])),
+            "author": ", ".join(_person(person) for person in entry.persons.get("author", [])),
         }
         for key, entry in entries.items()
     )
+
+
+def _person(person: Person) -> str:
+    from pybtex.richtext import Text
+
+    # BibTeX's own word for authors that are left out.
+    return "et al." if str(person) == "others" else str(Text.from_latex(str(person)))
 
 
 # ---------------------------------------------------------------- stages

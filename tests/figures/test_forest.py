@@ -262,3 +262,9 @@ def test_no_id_is_used_twice(seed: int) -> None:
         item.get_gid() for item in figure.findobj() if item.get_gid() not in (None, "tick", "line", "line-label")
     ]
     assert len(named) == len(set(named))
+
+
+def test_without_a_title_the_alternative_text_begins_with_the_number_of_studies() -> None:
+    bare = samples.analysis(5)
+    untitled = dataclasses.replace(bare, spec=dataclasses.replace(bare.spec, title=""))
+    assert forest(untitled).alt.startswith("Forest plot. 5 trials. ")

@@ -16,6 +16,7 @@ from k2meta.models.check_types import Loo
 from k2meta.models.errors import InputError
 from k2meta.models.model_checks import (
     POWERS,
+    _diagnosis,
     compare,
     log_likelihood,
     log_prior,
@@ -212,3 +213,9 @@ def test_a_flat_prior_of_mu_leaves_the_prior_of_tau(draws):
     assert flat == pytest.approx(-0.5 * (draws.tau / 8.0) ** 2 + math.log(math.sqrt(2 / math.pi) / 8.0), rel=1e-12)
     both = log_prior(draws.mu, draws.tau, TAU, MU)
     assert both - flat == pytest.approx(norm.logpdf(draws.mu, 0, 20), rel=1e-9)
+
+
+def test_the_reading_of_power_scaling_is_that_of_the_two_printed_decimals() -> None:
+    assert _diagnosis(0.0449, 1.0) == "none"
+    assert _diagnosis(0.0451, 0.0451) == "prior-data conflict"
+    assert _diagnosis(0.0451, 0.0449) == "strong prior, weak likelihood"

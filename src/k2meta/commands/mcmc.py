@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def mcmc(config: ConfigFile = CONFIG, effects: EffectsFolder = RESULTS / "effect
     """Sample every MCMC model for every analysis; fewer than two trials are not pooled."""
     from rich.progress import track
 
+    # Compiling takes longer than sampling here, and with less optimisation the draws are the same to the bit.
+    os.environ.setdefault("NUMBA_OPT", "1")
     settings = io.read_config(config)
     sampled = [model for model in settings.models if model.estimator == "bayes_mcmc"]
     samplers = Samplers(HierarchicalSampler(), StudentSampler())

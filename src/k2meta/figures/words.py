@@ -266,7 +266,9 @@ def predicted(spec: Spec, prediction: Prediction, places: int) -> str:
 def summary(analysis: Analysis) -> str:
     """Return the alternative text that all figures of an analysis share: k, estimate, interval, prediction."""
     spec, k, fit = analysis.spec, analysis.k, lead(analysis)
-    parts = [f"{spec.title}: {trials(spec, k)}"]
+    counted = trials(spec, k)
+    # A figure drawn without a pipeline may have no title.
+    parts = [f"{spec.title}: {counted}" if spec.title else f"{counted[0].upper()}{counted[1:]}"]
     if fit is not None:
         name = ", ".join(part for part in method(fit) if part)
         parts += [f"{name}: {estimate(spec, fit.mu, interval_name(fit), decimals(analysis))}"]

@@ -233,6 +233,8 @@ def _scaled(component: Literal["prior", "likelihood"], power: float, x: Vector, 
 
 
 def _diagnosis(prior: float, likelihood: float) -> Diagnosis:
+    # Draws tell two decimals apart at best: the printed value and its reading must not differ from run to run.
+    prior, likelihood = round(prior, 2), round(likelihood, 2)
     if prior < SENSITIVE:
         return "none"
     return "prior-data conflict" if likelihood >= SENSITIVE else "strong prior, weak likelihood"

@@ -237,7 +237,8 @@ POOL_CHECKS: dict[str, PoolCheck] = {
             "Change and final values mixed",
             "error",
             mixed_stages,
-            "a pool of SMDs standardises all effects by SDs of changes or all by SDs of final values",
+            "a pool of SMDs standardises all effects by SDs of changes or all by SDs of final values; a pool of "
+            "mean differences that mixes the two is noted",
         ),
         PoolCheck(
             "C18",
