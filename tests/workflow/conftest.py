@@ -78,16 +78,17 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def shipped(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build: Run
 ) -> tuple[Path, Path]:
-    """Return the shipped review, built twice in two folders with another locale, time zone and hash seed."""
+    """Return the shipped review as two users build it in two folders, with other cores, locale and hash seed."""
     if SHIPPED in request.config.stash:
         return request.config.stash[SHIPPED]
     folders = []
-    for name, variables in (
-        ("first", {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
-        ("a second place", {"PYTHONHASHSEED": "77", "TZ": "Pacific/Auckland", "LC_ALL": "C"}),
+    one = {"USER": "somebody", "HOME": str(tmp_path_factory.mktemp("home")), "OPENBLAS_NUM_THREADS": "1"}
+    for name, cores, variables in (
+        ("first", "2", {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
+        ("a second place", "1", {"PYTHONHASHSEED": "77", "TZ": "Pacific/Auckland", "LC_ALL": "C", **one}),
     ):
         folder = copy(ROOT, tmp_path_factory.mktemp("shipped") / name)
-        done = build(folder, **variables)
+        done = build(folder, "--cores", cores, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         folders.append(folder)
     request.config.stash[SHIPPED] = folders[0], folders[1]

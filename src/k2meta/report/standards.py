@@ -113,7 +113,7 @@ def bound_sentence(analysis: Analysis) -> str:
     who += f"{'gives' if n == 1 else 'give'} the pool no number."
     lead = analysis.fits.get(analysis.lead)
     if found.not_run or lead is None:
-        return f"{who} Nothing is pooled yet that they could change."
+        return f"{who} Nothing is pooled yet that {'it' if n == 1 else 'they'} could change."
     return f"{who} {_bound(analysis, found, words.side(spec, lead.mu.low, lead.mu.high) == 'neither')}"
 
 
