@@ -26,7 +26,7 @@ lint: env
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lock: env
 	sh workflow/environment.sh lock

@@ -48,7 +48,7 @@ def _repeat_id(settings: dict[str, Any]) -> None:
     settings["analyses"][1]["id"] = settings["analyses"][0]["id"]
 
 
-FIGURES = len(io.read_yaml(CONFIG)[0]["figures"])
+GOSH = [item["id"] for item in io.read_yaml(CONFIG)[0]["figures"]].index("gosh")
 MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (_misspell, "analyses[0].mesure", "unknown key 'mesure'. Fix: write measure"),
     (_misspell, "analyses[0]", "the key 'measure' is missing"),
@@ -69,8 +69,8 @@ MISTAKES: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
     (lambda s: s["figures"][0].update(colour="red"), "figures[0].colour", "unknown key 'colour'"),
     (lambda s: s["figures"][1].update(preset="jama"), "figures[1].preset", "an option of the forest plot, not of"),
     (
-        lambda s: s["figures"].append({"id": "gosh"}),
-        f"figures[{FIGURES}].id",
+        lambda s: s["sensitivity"].remove({"id": "gosh"}),
+        f"figures[{GOSH}].id",
         "the check 'gosh', which is not run",
     ),
     (lambda s: s["analyses"][0].update(where={"vitamer": "MK-7"}), "analyses[0].where.vitamer", "type array"),
