@@ -137,4 +137,6 @@ def _data(analysis: Analysis, found: SubsetMap) -> PlotData:
         for kind, part in (("with", one.inside), ("without", one.outside)):
             first, median, third = (words.shown(name, value) for value in part)
             rows.append((kind, one.label, first, third, median, None, None, None))
-    return PlotData(("row", "label", "low", "high", "median", "i2_low", "i2_high", "subsets"), tuple(rows))
+    return PlotData(
+        ("row", "label", "low", "high", "median", "isquared_low", "isquared_high", "subsets"), tuple(rows)
+    )
