@@ -8,7 +8,7 @@ export LC_ALL := C.UTF-8
 export TZ := UTC
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: env report test lint lock clean
+.PHONY: env report test test-builds test-parts lint lock clean
 
 env: $(STAMP)
 
@@ -26,7 +26,16 @@ lint: env
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(MAKE) --jobs=2 --output-sync=line test-builds test-parts
+
+# Whole projects, built by the commands that people type and looked at in a browser; and everything else.
+BUILDS := tests/workflow tests/browser
+
+test-builds: env
+	$(BIN)/pytest $(BUILDS)
+
+test-parts: env
+	$(BIN)/pytest $(BUILDS:%=--ignore=%)
 
 lock: env
 	sh workflow/environment.sh lock

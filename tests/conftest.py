@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
 
@@ -22,15 +20,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the profile before any property test is collected."""
     settings.load_profile("thorough" if config.getoption("--thorough") else "repeatable")
-
-
-BUILDS = {Path(__file__).parent / name for name in ("workflow", "browser")}
-"""Folders whose tests look at the same built projects."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that share a build or a module, where they are dealt out to several processes."""
-    for item in items:
-        group = "builds" if BUILDS & set(item.path.parents) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))

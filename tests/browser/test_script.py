@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -114,9 +115,30 @@ def test_a_number_opens_its_panel_by_enter_and_closes_by_escape(page: Page, buil
     assert "stiffness.fits.bayes_exact.mu.value" in text
     assert repr(fit["mu"]["value"]).replace("-", "\N{MINUS SIGN}") in text
     assert fit["method"] in text
+    with (built / "results" / "effects" / "stiffness.csv").open(encoding="utf-8", newline="") as file:
+        pooled = list(csv.DictReader(file))
+    rows = panel.locator("table tbody tr")
+    assert rows.count() == len(pooled) >= 2
+    for row in pooled:
+        assert rows.filter(has_text=row["label"]).count() == 1
     page.keyboard.press("Escape")
     assert not panel.is_visible()
     assert number.evaluate("one => one === document.activeElement")
+
+
+OPEN = """one => {
+  for (let up = one.closest('details'); up; up = up.parentElement.closest('details')) up.open = true
+}"""
+
+
+def test_the_panel_of_one_effect_shows_its_own_steps_and_not_those_of_the_pool(page: Page) -> None:
+    effect = page.locator('#q-stiffness tbody data[data-from^="stiffness.effects."]').first
+    effect.evaluate(OPEN)
+    effect.click()
+    panel = page.get_by_role("dialog")
+    assert panel.is_visible()
+    assert not panel.locator("table").is_visible()
+    panel.get_by_role("button", name="Close").click()
 
 
 def test_a_number_of_a_table_opens_its_panel_by_click_and_closes_by_its_button(page: Page) -> None:

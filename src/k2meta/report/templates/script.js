@@ -70,12 +70,28 @@
   const known = new Map();
   document.querySelectorAll("#numbers tbody tr").forEach((row) => known.set(written(row.cells[2]), row.cells));
 
+  // The table of the effects that a question pools, as it stands on the page before its headings sort.
+  const chains = new Map();
+  document.querySelectorAll(".question [data-chain] table").forEach((table) => {
+    const copy = table.cloneNode(true);
+    copy.querySelectorAll("[id]").forEach((element) => element.removeAttribute("id"));
+    chains.set(table.closest(".question").id.replace("q-", ""), copy);
+  });
+  // A number of one effect says itself how it was made; what is pooled rests on all of them.
+  const chainOf = (id) => {
+    const [question, stage] = id.split(".");
+    return stage === "effects" ? undefined : chains.get(question);
+  };
+
   const show = (number) => {
     const row = known.get(number.dataset.from);
     document.getElementById("panel-number").textContent = number.textContent;
     part("id").textContent = number.dataset.from;
     part("value").textContent = row ? written(row[1]) : number.value.replace(/^-/, "\u2212");
     part("made").textContent = row ? written(row[3]) : `k2meta trace ${number.dataset.from}`;
+    const chain = chainOf(number.dataset.from);
+    part("chain").replaceChildren(...(chain ? [chain] : []));
+    part("chain").hidden = !chain;
     panel.showModal();
   };
   const pressed = (event) => event.key === "Enter" || event.key === " ";
