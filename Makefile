@@ -26,7 +26,7 @@ lint: env
 	$(BIN)/mypy
 
 test: lint
-	$(MAKE) --jobs=2 --output-sync=line test-builds test-parts
+	$(MAKE) --jobs=2 test-builds test-parts
 
 # Whole projects, built by the commands that people type and looked at in a browser; and everything else.
 BUILDS := tests/workflow tests/browser

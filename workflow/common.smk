@@ -11,9 +11,11 @@ from snakemake.utils import min_version, update_config
 
 min_version("9.0")
 
-# A job's `k2meta` is the one of this interpreter, also when the environment is not activated.
+# A job's `k2meta` is the one of this interpreter, also when the environment is not activated. One thread of linear
+# algebra each: with more, long sums are added up in an order that depends on the machine.
 shell.prefix(
     f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    "export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1; "
 )
 
 

@@ -82,7 +82,7 @@ def shipped(
     if SHIPPED in request.config.stash:
         return request.config.stash[SHIPPED]
     folders = []
-    one = {"USER": "somebody", "HOME": str(tmp_path_factory.mktemp("home")), "OPENBLAS_NUM_THREADS": "1"}
+    one = {"USER": "somebody", "HOME": str(tmp_path_factory.mktemp("home")), "OPENBLAS_NUM_THREADS": "3"}
     for name, cores, variables in (
         ("first", "2", {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"}),
         ("a second place", "1", {"PYTHONHASHSEED": "77", "TZ": "Pacific/Auckland", "LC_ALL": "C", **one}),
