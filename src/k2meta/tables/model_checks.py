@@ -11,9 +11,10 @@ from k2meta.tables.parts import ABSENT, derived, number, show_text
 from k2meta.tables.types import Column, Row, TableData, Value
 from k2meta.types import Query
 
-DECIMALS = {"elpd": 1, "pareto_k": 1, "probability": 2, "sensitivity": 2}
+DECIMALS = {"elpd": 0, "pareto_k": 1, "probability": 2, "sensitivity": 2}
 """Digits that sampling supports, in the file too: between the four chains of the shipped fits the Monte Carlo
-standard errors are .01 to .07 (ELPD, Pareto k), .0002 to .003 (probabilities) and .001 to .02 (sensitivities)."""
+standard errors are .01 to .07 (Pareto k), .0002 to .003 (probabilities) and .001 to .02 (sensitivities). A
+difference in ELPD moves by .1 with the machine code that the other model is compiled to."""
 
 UNUSUAL = 0.05
 """Share of replicated data sets, at either end, from which on the studies are called unexpected."""
