@@ -70,8 +70,11 @@ def code(stage):
         *house.glob("*.py"),
         *(path for room in rooms if room.is_dir() for path in room.rglob("*")),
     ]
+    # Bytecode and compiled loops appear there while other jobs run; they are made from the sources.
     return sorted(
-        str(path) for path in paths if path.is_file() and path.suffix != ".pyc"
+        str(path)
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts
     )
 
 

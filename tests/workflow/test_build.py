@@ -88,6 +88,22 @@ def test_a_second_run_has_nothing_to_do(built: Path, build: Run) -> None:
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+def test_what_python_and_numba_compile_is_no_source(built: Path, build: Run) -> None:
+    folder = ROOT / "src" / "k2meta" / "records" / "__pycache__"
+    folder.mkdir(exist_ok=True)
+    # Bytecode has such a name until it is whole; numba writes an index of its machine code.
+    compiled = [folder / "check.cpython-312.pyc.1404", folder / "check.nbi"]
+    for file in compiled:
+        file.touch()
+    try:
+        again = build(built)
+    finally:
+        for file in compiled:
+            file.unlink()
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
 def test_nothing_published_names_the_folder_it_was_built_in(built: Path) -> None:
     for name, raw in published(built).items():
         for path in (str(built), str(ROOT), str(Path.home()) + "/"):
