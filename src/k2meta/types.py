@@ -141,6 +141,10 @@ class Effect:
         The steps from the printed cells to ``yi`` and ``vi``, in words with numbers.
     assumptions : tuple of str
         Sentences; empty when nothing was assumed or borrowed.
+    subset : str
+        Which part of the people randomised the result is of, in words; empty where it is of no chosen part.
+    randomised : float or None
+        People randomised in the trial, where that is printed.
     moderators : mapping of str to Cell
         Covariates of the analysis by column: numbers or categories, ``None`` where the trial does not state one.
     """
@@ -166,6 +170,8 @@ class Effect:
     source_url: str
     reference: str
     n_total: float | None = None
+    subset: str = ""
+    randomised: float | None = None
     moderators: Mapping[str, Cell] = field(default_factory=dict)
 
     @property

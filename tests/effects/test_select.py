@@ -122,6 +122,17 @@ def test_borrowed_and_assumed_arm_sizes_are_said_and_only_where_they_count() -> 
     assert (found["interval"].n_treat, found["interval"].people) == (None, 90.0)
 
 
+def test_a_result_of_a_part_of_the_people_is_taken_and_says_which_part() -> None:
+    part = record("part", subset="men without heart disease", n_treat=10.0, n_ctrl=12.0, **ARMS)
+    smaller = record("smaller", role="subgroup", n_treat=4.0, n_ctrl=5.0, **ARMS)
+    whole = record("whole", study="Lees2021", n_treat=20.0, n_ctrl=22.0, **ARMS)
+    found = select([part, smaller, whole], OUTCOMES, spec())
+    assert [effect.subset for effect in found.effects] == ["men without heart disease", ""]
+    assert found.effects[0].derivation[0] == "a part of the people randomised: men without heart disease"
+    assert (found.effects[0].people, found.effects[0].randomised) == (22.0, 42.0)
+    assert found.dropped[0].reason == "result of a subgroup of the people analysed"
+
+
 def test_directions_are_harmonised_on_a_bridged_scale() -> None:
     better = record(
         "up",

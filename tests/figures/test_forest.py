@@ -154,6 +154,15 @@ def test_directions_unit_heterogeneity_and_marks_are_always_told() -> None:
     assert "b = secondary source" not in text
 
 
+def test_a_result_of_a_part_of_the_people_is_marked_and_its_people_are_named() -> None:
+    analysis = samples.analysis(5)
+    first, *others = analysis.effects
+    part = dataclasses.replace(first, subset="men without heart disease")
+    text = words_of(dataclasses.replace(analysis, effects=(part, *others)))
+    assert "d = result of a part of the people randomised (men without heart disease)" in text.replace("\n", " ")
+    assert "d = " not in words_of(analysis)
+
+
 def test_a_change_inside_one_arm_is_no_difference_and_favours_nobody() -> None:
     between = samples.analysis(5)
     spec = dataclasses.replace(

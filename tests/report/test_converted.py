@@ -72,6 +72,17 @@ def test_the_weight_on_conversions_is_part_of_the_weight_on_assumptions() -> Non
     )
 
 
+def test_the_weight_of_results_of_a_part_of_the_people_stands_in_the_answer() -> None:
+    base = samples.analysis(5)
+    first, *others = base.effects
+    analysis = replace(base, effects=(replace(first, subset="men without heart disease"), *others))
+    each = weights(analysis)
+    assert weight_shares(analysis).subset == each[0]
+    said = f", {100 * each[0]:.0f} % from results of a part of the people randomised"
+    assert words.weight_sentence(analysis).endswith(said)
+    assert said not in words.weight_sentence(base)
+
+
 @pytest.mark.parametrize("measure", ["MD", "SMD", "LOGRATIO"])
 def test_a_covariate_is_told_with_its_status_and_without_a_claim(measure: str) -> None:
     analysis = moderated(measure=measure)

@@ -426,6 +426,20 @@ def test_a_card_counts_what_was_not_printed_apart_from_what_cannot_be_pooled(pag
     assert "Measured but not printed 1 trial; 1 more printed, not poolable here" in page.text
 
 
+def test_a_used_result_says_of_which_people_it_is() -> None:
+    analysis = named(3, "MD")
+    first, second, third = analysis.effects
+    people = [int(effect.people or 0) for effect in (first, second)]
+    rows = (
+        replace(first, subset="men without heart disease", randomised=people[0] + 61.0),
+        replace(second, randomised=float(people[1])),
+        third,
+    )
+    text = Page(render([replace(analysis, effects=rows)])).text
+    assert f"months; men without heart disease; {people[0]} of {people[0] + 61} randomised" in text
+    assert f"{people[1]} of {people[1]} randomised" not in text
+
+
 def test_the_table_of_a_figure_names_its_rows_first_and_its_file() -> None:
     analysis = named(5, "MD")
     rows = tuple(("study", e.study_id, e.label, e.yi) for e in analysis.effects)

@@ -1,7 +1,8 @@
 """Which result of each trial enters an analysis, by declared rules; everything else is kept with its reason.
 
-The rules, in order: inclusion (`where`), a result for all randomised people (role ``main``), no machine-written
-source, no open error-level query, a route to ``yi, vi``. Of what is left, one result per trial: first by the
+The rules, in order: inclusion (`where`), the result of the trial (role ``main``: of all randomised people, or of
+the part named in ``subset`` where the trial prints nothing else), no machine-written source, no open error-level
+query, a route to ``yi, vi``. Of what is left, one result per trial: first by the
 order of the outcomes in the config, then by route, then by source, then by the longest follow-up.
 """
 
@@ -30,7 +31,7 @@ ROLE_REASONS: dict[str, tuple[DropKind, str]] = {
     "text_only": ("known_missing", "reported in words only; no poolable number is visible"),
     "baseline": ("known_missing", "only baseline values are visible"),
     "within_arm": ("known_missing", "only a within-arm result is visible; that is not a treatment effect"),
-    "subgroup": ("not_poolable", "result of a subgroup, not of all randomised people"),
+    "subgroup": ("not_poolable", "result of a subgroup of the people analysed"),
     "per_protocol": ("not_poolable", "per-protocol result, not of all randomised people"),
     "post_hoc": ("not_poolable", "post hoc result"),
     "other_contrast": ("not_poolable", "another contrast than the intervention against its own control"),
@@ -221,6 +222,8 @@ def _assemble(
         assumptions.append(derived.assumption)
     for column, printed in record.corrections.items():
         assumptions.append(f"{column} corrected from the printed {printed} (data/queries.csv)")
+    subset = record.text("subset")
+    part = (f"a part of the people randomised: {subset}",) if subset else ()
     label = record.trial.get("label")
     months = record.number("timepoint_months")
     years = record.number("follow_up_years")
@@ -234,7 +237,7 @@ def _assemble(
         n_ctrl=sizes.n2 if derived.uses_arm_sizes or not sizes.assumptions else None,
         route=route,
         extraction_id=record.extraction_id,
-        derivation=derived.steps,
+        derivation=(*part, *derived.steps),
         assumptions=tuple(assumptions),
         outcome=outcome.label,
         unit=spec.unit,
@@ -246,6 +249,8 @@ def _assemble(
         source_url=record.text("source_url"),
         reference=_trial_text(record, "publication_id") or record.study_id,
         n_total=record.number("n_total") or sizes.lent_total,
+        subset=subset,
+        randomised=_randomised(record),
         moderators={one.id: _covariate(record, one) for one in spec.moderators},
     )
 

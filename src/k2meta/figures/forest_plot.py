@@ -338,7 +338,7 @@ def _notes(
     y: float,
 ) -> float:
     used = [mark for mark in words.MARKS if any(mark in row.marks for row in rows)]
-    notes = [f"{mark} = {words.MARKS[mark]}" for mark in used]
+    notes = [legible(words.legend(mark, analysis.effects)) for mark in used]
     if words.lead(analysis) is not None:
         notes.append("area of a square: weight of the study")
     if preset.details and any(row.shrunken is not None for row in rows):

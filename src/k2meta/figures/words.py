@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ MARKS: dict[str, str] = {
     "a": "read as an abstract only",
     "b": "secondary source",
     "c": "rests on an assumption",
+    "d": "result of a part of the people randomised",
 }
 """Footnote letters of a study, with their legend."""
 
@@ -232,7 +233,13 @@ def marks(effect: Effect) -> str:
     """Return the footnote letters of a study (see ``MARKS``)."""
     found = "a" if effect.source_tier == "primary_abstract" else ""
     found += "b" if effect.source_tier.startswith("secondary") else ""
-    return found + ("c" if effect.assumed else "")
+    return found + ("c" if effect.assumed else "") + ("d" if effect.subset else "")
+
+
+def legend(mark: str, effects: Sequence[Effect]) -> str:
+    """Write the legend of a footnote letter; that of a part of the people says which part."""
+    parts = dict.fromkeys(effect.subset for effect in effects if mark == "d" and effect.subset)
+    return f"{mark} = {MARKS[mark]}" + (f" ({'; '.join(parts)})" if parts else "")
 
 
 def study_bar(effect: Effect, coverage: float) -> tuple[float, float, float]:

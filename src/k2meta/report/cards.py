@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from k2meta.analysis import Analysis, Comparison, Spec
 from k2meta.models.fit import Fit
-from k2meta.numbers import TracedCount, cited, count, fixed
+from k2meta.numbers import TracedCount, beside, cited, count, fixed
 from k2meta.report import check_words, prior_words, words
 from k2meta.report.types import FigureAsset
 from k2meta.tables import TableData
@@ -257,6 +257,7 @@ def _result(effect: Effect, outcomes: Mapping[str, str]) -> Result:
     used = _outcome(effect.outcome, outcomes)
     if effect.months is not None:
         used += f", {text(effect.months)} months"
+    used += _analysed(effect)
     return Result(
         label=effect.label,
         href=link(effect.source_url),
@@ -264,6 +265,15 @@ def _result(effect: Effect, outcomes: Mapping[str, str]) -> Result:
         used=used,
         source=_source(effect.source_locator, effect.source_tier),
     )
+
+
+def _analysed(effect: Effect) -> str:
+    """Say of which people a result is, where it is not of all who were randomised."""
+    who = f"; {typeset(effect.subset)}" if effect.subset else ""
+    people, randomised = effect.people, effect.randomised
+    if people is None or randomised is None or people >= randomised:
+        return who
+    return f"{who}; {count(beside(effect.yi, 'people', people))} of {count(randomised)} randomised"
 
 
 def _absent(dropped: Dropped) -> Absent:

@@ -178,7 +178,8 @@ def _data(config: Config) -> tuple[str, ...]:
     return (
         f"{review.search} The data are those of {review.data_date} (version {review.version}).",
         "One result of each study entered a question, by declared rules and never by its value: a "
-        "result of all people as randomised, in the order of the outcomes of the question, then by how "
+        "result of the people as randomised, as many of them as were analysed (where a trial prints a result of a "
+        "part of them only, that is used, and marked), in the order of the outcomes of the question, then by how "
         "directly its effect and variance can be read, then by the closeness of the source to the paper, then "
         "by the longest follow-up. Results known from machine-written pages, and results with an open "
         "error-level data query, stay outside.",

@@ -271,7 +271,7 @@ def _more(analysis: Analysis, n: int) -> str:
 
 
 def weight_sentence(analysis: Analysis) -> str:
-    """Write the shares of weight from abstracts, secondary sources and assumptions."""
+    """Write the shares of weight from abstracts, secondary sources, assumptions and parts of the people."""
     if analysis.k == 0:
         return ""
     share = weight_shares(analysis)
@@ -290,7 +290,9 @@ def weight_sentence(analysis: Analysis) -> str:
     ]
     return (
         f"{written('abstracts')} from abstracts, {written('secondary')} from secondary sources, "
-        f"{written('assumed')} resting on an assumption" + (f" ({', '.join(kinds)})" if kinds else "")
+        f"{written('assumed')} resting on an assumption"
+        + (f" ({', '.join(kinds)})" if kinds else "")
+        + (f", {written('subset')} from results of a part of the people randomised" if share.subset > 0 else "")
     )
 
 

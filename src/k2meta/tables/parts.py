@@ -50,7 +50,12 @@ REPORTED: dict[str, str] = {
 }
 """Words for what a paper says about a result that cannot be pooled."""
 
-MARKS: dict[str, str] = {"a": "read as an abstract only", "b": "secondary source", "c": "rests on an assumption"}
+MARKS: dict[str, str] = {
+    "a": "read as an abstract only",
+    "b": "secondary source",
+    "c": "rests on an assumption",
+    "d": "result of a part of the people randomised",
+}
 """Footnote letters of an effect, with their legend."""
 
 IMPUTED = ("arms_correlation",)
@@ -73,7 +78,8 @@ class People:
 class WeightShares:
     """Shares of the leading fit's weight, each between 0 and 1; they may overlap.
 
-    ``imputed`` rests on a borrowed correlation, ``converted`` on medians; both are part of ``assumed``.
+    ``imputed`` rests on a borrowed correlation, ``converted`` on medians; both are part of ``assumed``. ``subset``
+    comes from results of a part of the people randomised.
     """
 
     abstracts: float
@@ -81,6 +87,7 @@ class WeightShares:
     assumed: float
     imputed: float
     converted: float
+    subset: float
 
 
 def derived(analysis: Analysis, name: str, value: float) -> float:
@@ -131,6 +138,7 @@ def weight_shares(analysis: Analysis) -> WeightShares:
         assumed=share(e.assumed for e, _ in pairs),
         imputed=share(e.route in IMPUTED for e, _ in pairs),
         converted=share(e.route in CONVERTED for e, _ in pairs),
+        subset=share(e.subset != "" for e, _ in pairs),
     )
 
 
@@ -199,7 +207,7 @@ def marks(effect: Effect) -> str:
     """Return the footnote letters of an effect (see ``MARKS``)."""
     found = "a" if effect.source_tier == "primary_abstract" else ""
     found += "b" if effect.source_tier.startswith("secondary") else ""
-    return found + ("c" if effect.assumed else "")
+    return found + ("c" if effect.assumed else "") + ("d" if effect.subset else "")
 
 
 def precision(analysis: Analysis, se: float) -> float:
