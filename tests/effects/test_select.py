@@ -122,6 +122,32 @@ def test_borrowed_and_assumed_arm_sizes_are_said_and_only_where_they_count() -> 
     assert (found["interval"].n_treat, found["interval"].people) == (None, 90.0)
 
 
+def test_arm_sizes_in_doubt_are_an_assumption_where_they_count_and_are_said_where_not() -> None:
+    doubt: dict[str, Cell] = {"n_note": "those randomised"}
+    sizes: dict[str, Cell] = {"n_treat": 45.0, "n_ctrl": 44.0, **doubt}
+    interval: dict[str, Cell] = {
+        "diff_measure": "MD",
+        "diff_estimate": -9.0,
+        "diff_ci_low": -20.0,
+        "diff_ci_high": 2.0,
+    }
+    rows = [record("arms", **sizes, **ARMS), record("interval", study="Lees2021", **sizes, **interval)]
+    arms, printed = select(rows, OUTCOMES, spec()).effects
+    assert arms.assumptions == ("arm sizes 45 and 44: those randomised",)
+    assert printed.assumptions == ()
+    assert printed.derivation[-1] == "people counted, not used here: arm sizes 45 and 44: those randomised"
+    assert printed.people == 89.0
+    (bridged,) = select(rows[1:], OUTCOMES, spec(measure="SMD")).effects
+    assert bridged.assumed
+
+
+def test_the_totals_of_counted_events_may_be_in_doubt_too() -> None:
+    counts: dict[str, Cell] = {"events_treat": 1.0, "total_treat": 182.0, "events_ctrl": 4.0, "total_ctrl": 183.0}
+    ratio = spec(measure="LOGRATIO", ratio="RR")
+    (effect,) = select([record("a", n_note="from another page", **counts)], OUTCOMES, ratio).effects
+    assert effect.assumptions == ("arm sizes 182 and 183: from another page",)
+
+
 def test_a_result_of_a_part_of_the_people_is_taken_and_says_which_part() -> None:
     part = record("part", subset="men without heart disease", n_treat=10.0, n_ctrl=12.0, **ARMS)
     smaller = record("smaller", role="subgroup", n_treat=4.0, n_ctrl=5.0, **ARMS)

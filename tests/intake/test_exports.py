@@ -37,7 +37,7 @@ def project() -> Project:
 
 
 ARM_COLUMNS = ("n_", "follow_", "change_", "events_", "total_")
-NOT_OF_ARMS = ("n_total", "n_source")
+NOT_OF_ARMS = ("n_total", "n_source", "n_note")
 
 
 def sources(out: dict[str, bytes]) -> list[Source]:

@@ -218,6 +218,8 @@ def _assemble(
     record: Record, spec: Spec, outcome: Outcome, route: str, derived: Derived, sizes: _ArmSizes
 ) -> Effect:
     assumptions = list(sizes.assumptions) if derived.uses_arm_sizes else []
+    # Sizes in doubt that no formula used are still counted as people.
+    counted = () if derived.uses_arm_sizes or not record.text("n_note") else sizes.assumptions
     if derived.assumption:
         assumptions.append(derived.assumption)
     for column, printed in record.corrections.items():
@@ -237,7 +239,7 @@ def _assemble(
         n_ctrl=sizes.n2 if derived.uses_arm_sizes or not sizes.assumptions else None,
         route=route,
         extraction_id=record.extraction_id,
-        derivation=(*part, *derived.steps),
+        derivation=(*part, *derived.steps, *(f"people counted, not used here: {said}" for said in counted)),
         assumptions=tuple(assumptions),
         outcome=outcome.label,
         unit=spec.unit,
@@ -286,13 +288,16 @@ class _ArmSizes:
 
 def _arm_sizes(record: Record, lenders: Mapping[str, Record]) -> _ArmSizes:
     """Return the arm sizes of a record: printed, borrowed from a named row, or half of the total each."""
-    n1, n2 = record.number("n_treat"), record.number("n_ctrl")
-    if n1 is not None and n2 is not None:
-        return _ArmSizes(n1, n2)
     # The denominators of a 2x2 table are arm sizes too.
-    counted = record.number("total_treat"), record.number("total_ctrl")
-    if counted[0] is not None and counted[1] is not None:
-        return _ArmSizes(*counted)
+    for names in (("n_treat", "n_ctrl"), ("total_treat", "total_ctrl")):
+        n1, n2 = (record.number(name) for name in names)
+        if n1 is not None and n2 is not None:
+            note = record.text("n_note")
+            return (
+                _ArmSizes(n1, n2, (f"arm sizes {n1:g} and {n2:g}: {note}",), n1 + n2)
+                if note
+                else _ArmSizes(n1, n2)
+            )
     lender = lenders.get(record.text("n_source"))
     if lender is not None:
         n1, n2 = lender.number("n_treat"), lender.number("n_ctrl")
