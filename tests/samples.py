@@ -208,7 +208,7 @@ def analysis(
         found = []
         for i, row in enumerate(rows):
             fit = km.random_effects(np.delete(yi, i), np.delete(vi, i))
-            found.append(LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value))
+            found.append(LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value, fit.tau.value))
         out = tuple(found)
     pulls = tuple(
         Influence(row.study_id, row.label, 0.4 - i, 0.3, 0.09, 1.2, 1 / k, 12.5, i == 0)

@@ -36,12 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """The pooled estimate without one study."""
+    """The pooled estimate without one study; ``tau`` is that of the fit itself, for a posterior its mean."""
 
     study_id: str
     label: str
     mu: Estimate
     tau2: float
+    tau: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ class Conversion:
     """The leading model under one set of conversions; ``mu`` is ``None`` where fewer than two studies are left.
 
     ``correlation`` of baseline with follow-up is ``None`` where none is borrowed; ``medians`` says whether
-    converted medians are in the pool; ``configured`` marks the set that the answer uses.
+    converted medians are in the pool; ``configured`` marks the set that the answer uses. ``tau`` is that of the
+    fit itself: for a posterior its mean, which is not the root of the mean of ``tau2``.
     """
 
     correlation: float | None
@@ -160,6 +162,7 @@ class Conversion:
     k: int
     mu: Estimate | None
     tau2: float | None
+    tau: float | None
 
 
 @dataclass(frozen=True, slots=True)

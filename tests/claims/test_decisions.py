@@ -69,13 +69,13 @@ def test_a_word_for_not_shown_never_says_that_nothing_happens() -> None:
         (BELOW, AROUND, "not testable"),
         (AROUND, BELOW, "not testable"),
         (BELOW, ABOVE, "not testable"),
-        (ABOVE, AROUND, "not shown"),
-        (AROUND, ABOVE, "not shown"),
+        (ABOVE, AROUND, "not testable"),
+        (AROUND, ABOVE, "not testable"),
         (ABOVE, ABOVE, "contradicted"),
         (AROUND, AROUND, "not shown"),
     ],
 )
-def test_with_few_trials_the_claim_needs_both_intervals(
+def test_with_few_trials_both_intervals_must_say_the_same(
     lead: tuple[float, float], beside: tuple[float, float], word: str
 ) -> None:
     found = decision(part(), {"sample": pool(3, lead, beside)})
@@ -92,12 +92,11 @@ def test_one_trial_and_no_trial_are_too_few() -> None:
     assert none.number == ""
 
 
-def test_the_claim_and_the_card_never_disagree_about_support() -> None:
+def test_the_claim_and_the_card_never_disagree() -> None:
     for k, lead, beside in product((2, 3, 5, 12), (BELOW, ABOVE, AROUND), (BELOW, ABOVE, AROUND)):
         analysis = pool(k, lead, beside)
         card, claim = verdict(analysis).word, decision(part(), {"sample": analysis}).verdict
-        assert (card == "supported") == (claim == "supported")
-        assert card != "contradicted" or claim == "contradicted"
+        assert claim == {"too few trials": "not testable"}.get(card, card)
 
 
 def test_cohorts_decide_no_effect_however_clear_they_are() -> None:
@@ -149,6 +148,15 @@ def test_an_excess_of_harm_is_judged_by_a_margin(low: float, high: float, word: 
     assert decision(part("no_excess", threshold=1.25), {"sample": analysis}).verdict == word
 
 
+def test_a_margin_is_held_against_both_intervals_of_few_trials() -> None:
+    low, wide = (math.log(0.8), math.log(1.2)), (math.log(0.8), math.log(1.4))
+    asked = part("no_excess", threshold=1.25)
+    verdicts = [
+        decision(asked, {"sample": pool(3, low, beside, measure="LOGRATIO")}).verdict for beside in (low, wide)
+    ]
+    assert verdicts == ["supported", "not testable"]
+
+
 @pytest.mark.parametrize(
     ("interval", "of_the_effect", "of_the_doubt"),
     [
@@ -168,7 +176,24 @@ def test_a_claim_that_doubts_turns_the_verdict(
 
 
 def test_a_doubt_about_what_cannot_be_tested_is_not_supported_by_that() -> None:
+    few = {"sample": pool(3, ABOVE, AROUND, contrast="active_arm")}
+    for rule in ("pooled_effect", "within_arm"):
+        found = decision(part(rule, stance="doubts"), few)
+        assert (found.verdict, found.short) == ("not testable", "too few trials")
+        assert "Neither of them lies wholly on the side that the claim names." in found.reading
     assert decision(part(stance="doubts"), {"sample": samples.analysis(1)}).verdict == "not testable"
+
+
+def test_the_condition_of_two_intervals_is_part_of_every_printed_rule_that_reads_a_pool() -> None:
+    pooled = ("pooled_effect", "within_arm", "necessary_marker", "no_excess")
+    assert all("the guarded interval beside it must say the same" in DECISIONS[name].words for name in pooled)
+
+
+def test_what_of_a_written_rule_is_not_applied_is_kept_apart_from_why_nothing_decides() -> None:
+    said = "the second half, as no question asks it"
+    partly, undecided = read_claims([row(why_not=said), row(rule="not_testable", why_not=said)])
+    assert (partly.not_applied, partly.parts[0].why_not) == (said, said)
+    assert (undecided.not_applied, undecided.parts[0].why_not) == ("", said)
 
 
 def moderated(

@@ -89,6 +89,29 @@ def test_a_within_arm_rule_reads_an_analysis_inside_the_active_arm() -> None:
     )
 
 
+# Words of a rule or of its outcomes that no question of this review applies -> what the claim has to say so.
+NOT_APPLIED = {
+    "also ln-ratio": "the ratio of scores on the log scale",
+    "zero-event arms by beta-binomial": "the beta-binomial or Mantel-Haenszel pool",
+    "early effect (<24 mo) CI excluding 0 contradicts": "the second half",
+    "CIMT": "the carotid intima-media thickness",
+    "beta MD": "the stiffness index beta",
+    "AAC": "the calcification of the abdominal aorta",
+    "; then ": "the second step",
+}
+
+
+@pytest.mark.parametrize("words", NOT_APPLIED)
+def test_what_of_a_rule_no_question_applies_is_said_with_the_claim(words: str) -> None:
+    asked = [
+        claim.not_applied
+        for claim, row in zip(CLAIMS, ROWS, strict=True)
+        if row["rule"] != "not_testable" and words in f"{row['testable_on_outcome']} {row['decision_rule']}"
+    ]
+    assert asked
+    assert all(NOT_APPLIED[words] in said for said in asked)
+
+
 def test_claims_that_only_say_it_is_not_shown_are_marked_as_doubts() -> None:
     doubting = {claim.id for claim in CLAIMS if {part.stance for part in claim.parts} == {"doubts"}}
     assert doubting == {"C05", "C06", "C34"}

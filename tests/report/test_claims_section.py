@@ -105,6 +105,13 @@ def test_the_number_with_its_interval_stands_in_the_row() -> None:
     assert "MD −17.4 (−34,−1)" in text
 
 
+def test_what_of_a_rule_is_not_applied_stands_in_the_row() -> None:
+    rows = [{**ROWS[0], "why_not": "the second half, as no question asks it"}, *ROWS[1:]]
+    html = render(ANALYSES, claims=decide(read_claims(rows), ANALYSES))
+    said = "Of what was written down for it, not applied: the second half, as no question asks it."
+    assert html.count(said) == 1
+
+
 def test_what_the_articles_say_is_marked_as_theirs() -> None:
     html = render(ANALYSES, claims=decided())
     assert html.count('<span data-words="theirs">C01 proves it</span>') == 1

@@ -26,7 +26,9 @@ def converted(intervals: list[tuple[float, float]]) -> Analysis:
     )
     mu = base.fits[base.lead].mu
     rows = tuple(
-        Conversion(0.5 + 0.1 * i, True, i == 0, 5, replace(mu, value=(low + high) / 2, low=low, high=high), 1.0)
+        Conversion(
+            0.5 + 0.1 * i, True, i == 0, 5, replace(mu, value=(low + high) / 2, low=low, high=high), 1.0, 1.0
+        )
         for i, (low, high) in enumerate(intervals)
     )
     return replace(base, effects=effects, conversions=rows)
@@ -52,7 +54,7 @@ def test_what_was_converted_is_named_by_trial() -> None:
 
 def test_sets_that_leave_too_few_trials_are_said() -> None:
     analysis = converted([(-90.0, -10.0)])
-    lost = Conversion(None, False, False, 1, None, None)
+    lost = Conversion(None, False, False, 1, None, None, None)
     analysis = replace(analysis, conversions=(*analysis.conversions, lost))
     assert words.conversion_sentences(analysis)[-1] == "Under one more, fewer than two trials are left to pool."
 

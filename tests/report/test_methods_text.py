@@ -34,6 +34,8 @@ WORDS = {
     "prediction": written.PREDICTIONS,
     "tau2_interval": written.TAU2_INTERVALS,
     "family": written.FAMILIES,
+    "name": written.EMPIRICAL,
+    "mu_prior": written.MU_PRIORS,
 }
 
 
@@ -73,7 +75,7 @@ def with_option(key: str, option: str) -> tuple[Model, str]:
     if key == "estimator":
         sampled = {"chains": 4, "draws": 500, "tune": 500, "target_accept": 0.9}
         return Model("m", option, {**base, **bayes, **sampled}), option  # type: ignore[arg-type]
-    if key in WORDS:
+    if key in WORDS and key != "name":
         return Model("m", "random_effects", {**base, key: option}), option
     # Whatever else a prior may be given, such as the name of an empirical one.
     return Model("m", "bayes_exact", {**bayes, "tau_prior": {"family": "half_normal", key: option}}), option
@@ -156,9 +158,40 @@ def test_a_scale_and_a_normal_prior_of_the_mean_are_written_with_their_numbers()
     assert "normal with mean −1 and standard deviation 4" in sentence
 
 
-def test_an_option_without_a_phrase_is_written_by_its_name() -> None:
-    prior = {"tau_prior": {"family": "half_student", "df": 4, "scale": 0.3}, "mu_prior": "flat"}
-    assert "half student with scale 0.3, df 4" in model_sentence(Model("m", "bayes_exact", prior), CONFIG)
+def test_an_option_without_a_phrase_is_never_written_by_its_id() -> None:
+    with pytest.raises(KeyError, match="half_student"):
+        named(written.FAMILIES, "half_student")
+
+
+def test_every_check_has_a_phrase_and_no_phrase_is_its_id() -> None:
+    checks = [option for name, option in options(SCHEMA["sensitivity"]) if name == "id"]
+    assert set(written.CHECKS) == set(checks)
+    phrases = {name: phrase for words in (written.CHECKS, written.EMPIRICAL) for name, phrase in words.items()}
+    assert all(len(phrase.split()) > 4 for phrase in phrases.values())
+    assert not [name for name, phrase in phrases.items() if "_" in name and name in phrase]
+
+
+def test_no_id_of_the_settings_is_printed_in_the_methods() -> None:
+    said = text(CONFIG)
+    ids = {*CONFIG.sensitivity, *CONFIG.figures, *(model.id for model in CONFIG.models)}
+    ids |= {name for spec in CONFIG.analyses for name in (spec.id, *spec.outcomes)}
+    assert not [name for name in ids if "_" in name and name in said]
+
+
+def test_the_parameters_of_every_prior_have_their_words() -> None:
+    prior = {"tau_prior": {"family": "half_t", "df": 4, "scale": 0.3}, "mu_prior": "flat"}
+    assert "half-t with scale 0.3, 4 degrees of freedom" in model_sentence(
+        Model("m", "bayes_exact", prior), CONFIG
+    )
+    families = WHOLE["$defs"]["tau_prior"]["allOf"]
+    asked = {name for one in families for name in one["then"]["properties"]} - {"family", "scale"}
+    assert set(written.PARAMETERS) == asked
+
+
+def test_an_interval_is_not_said_to_be_free_of_a_threshold_of_p() -> None:
+    assert "a p value below 0.05" in text(CONFIG)
+    assert "a p value below 0.1 of" in text(replace(CONFIG, level=0.9))
+    assert "No threshold" not in text(CONFIG)
 
 
 def test_the_text_states_date_direction_conversions_assumptions_and_software() -> None:

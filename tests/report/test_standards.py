@@ -69,7 +69,8 @@ def test_a_row_of_findings_prints_people_effect_and_meaning() -> None:
     row = cells(told(judged()).findings)
     assert row["comparison"] == "vitamin K against control"
     assert row["participants"].endswith("(5 studies)")
-    assert "Agatston units (95 % interval" in row["effect"]
+    assert "Agatston units (95 % CI" in row["effect"]
+    assert row["effect"].endswith("; random effects)")
     assert row["meaning"].startswith("Not shown. The interval includes zero")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from k2meta.analysis import Conversion
 from k2meta.tables import TABLES, build_tables
 from k2meta.tables.parts import (
     held_back,
@@ -204,3 +205,34 @@ def test_the_summary_says_what_was_compared_as_the_contrast_has_it() -> None:
     between, within = (summary_of_findings([one]).rows[0]["comparison"] for one in (analysis, inside))
     assert between == f"{analysis.spec.favours_low} against {analysis.spec.favours_high}"
     assert within == "the end with the beginning, inside the treated arms"
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_the_leading_fit_has_one_tau_in_every_table(k: int) -> None:
+    analysis = samples.analysis(k)
+    pooled = next(row for row in TABLES["pooled_results"]([analysis], []).rows if row["leads"])
+    (summary,) = summary_of_findings([analysis]).rows
+    assert pooled["tau"] == summary["tau"] == analysis.fits[analysis.lead].tau.value
+
+
+@pytest.mark.parametrize(
+    ("k", "kind", "model"), [(3, "CrI", "Bayesian random effects"), (5, "CI", "random effects")]
+)
+def test_a_summary_names_the_model_and_the_kind_of_interval(k: int, kind: str, model: str) -> None:
+    table = summary_of_findings([samples.analysis(k)])
+    shown = {c.id: cell.text for c, cell in zip(table.visible, table.shown[0], strict=True)}
+    assert f"(95 % {kind} " in shown["effect"]
+    assert shown["effect"].endswith(f"; {model})")
+    assert shown["method"].startswith(model)
+    # I2 belongs to a model whose tau2 is an estimate; beside a posterior it would be of another fit.
+    assert (shown["i2"] == "–") == (kind == "CrI")
+
+
+def test_tau_under_other_conversions_is_that_of_the_fit() -> None:
+    analysis = samples.analysis(3)
+    fit = analysis.fits["bayes_exact"]
+    row = Conversion(0.5, True, True, 3, fit.mu, fit.tau2.value, fit.tau.value)
+    table = TABLES["conversions"]([replace(analysis, conversions=(row,))], [])
+    shown = {c.id: cell.text for c, cell in zip(table.visible, table.shown[0], strict=True)}
+    # The root of the posterior mean of tau2 is another number than the posterior mean of tau.
+    assert shown["tau"] == significant(fit.tau.value, 2) != significant(math.sqrt(fit.tau2.value), 2)

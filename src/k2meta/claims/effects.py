@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from k2meta.analysis import Analysis
-from k2meta.claims.types import Decision, Part
+from k2meta.claims.types import Decision, Part, VerdictWord
 from k2meta.claims.wording import alone, few, interval_name, joined, measured, predicted, studies, text, zero
 from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import beside, count, displayed, field_name, fixed, places
@@ -15,9 +15,9 @@ def pooled_effect(part: Part, analysis: Analysis) -> Decision:
     """Decide by the interval that leads the answer to a question.
 
     The whole interval on the side that the claim names: supported. The whole interval on the other side:
-    contradicted. Zero inside: not shown. Where the leading interval is Bayesian (few trials) and the one beside
-    it disagrees, the side named by the claim needs both: with one alone there are too few trials. One trial is
-    not pooled and decides nothing. Cohorts show association and decide no effect.
+    contradicted. Zero inside: not shown. Where the leading interval is Bayesian (few trials), the one beside it
+    has to say the same: where they disagree there are too few trials, as on the card of the question. One trial
+    is not pooled and decides nothing. Cohorts show association and decide no effect.
     """
     if analysis.spec.source == "cohorts":
         reading = "Cohorts show an association; they cannot decide what taking it does."
@@ -61,19 +61,29 @@ def no_excess(part: Part, analysis: Analysis) -> Decision:
     """Decide whether a harm is not more frequent: by a margin for its ratio, named before.
 
     The upper limit below the margin (``threshold``, a ratio): supported. The lower limit above one:
-    contradicted. Otherwise: not shown.
+    contradicted. Otherwise: not shown. With few trials both intervals have to say the same.
     """
     found = pooled_effect(part, analysis)
     if found.low is None or found.high is None or part.threshold is None or analysis.k < 2:
         return found
     margin = text(part.threshold)
-    if found.high < math.log(part.threshold):
-        return found.because("supported", f"The whole interval lies below the margin of {margin}.")
-    if found.low > 0:
-        return found.because(
-            "contradicted", "The whole interval lies above a ratio of one: the harm is more frequent."
-        )
-    return found.because("not shown", f"The interval reaches beyond the margin of {margin}.")
+    readings: dict[VerdictWord, str] = {
+        "supported": f"The whole interval lies below the margin of {margin}.",
+        "contradicted": "The whole interval lies above a ratio of one: the harm is more frequent.",
+        "not shown": f"The interval reaches beyond the margin of {margin}.",
+    }
+    fit = analysis.fits[analysis.lead]
+    verdicts = {_excess(one.mu, math.log(part.threshold)) for one in _deciding(analysis, fit)}
+    if len(verdicts) > 1:
+        return found.because("not testable", _split(analysis), few(analysis.spec))
+    (verdict,) = verdicts
+    return found.because(verdict, readings[verdict])
+
+
+def _excess(mu: Estimate, margin: float) -> VerdictWord:
+    if mu.high < margin:
+        return "supported"
+    return "contradicted" if mu.low > 0 else "not shown"
 
 
 def _one_trial(part: Part, analysis: Analysis) -> Decision:
@@ -98,14 +108,14 @@ def _read(part: Part, analysis: Analysis) -> Decision:
     fields = tuple(f"{spec.id}.fits.{analysis.lead}.mu.{name}" for name in ("value", "low", "high"))
     found = _numbers(Decision(part, "not shown", "", "", number, pool), fit.mu, *fields)
     sides = {_side(part, one.mu) for one in _deciding(analysis, fit)}
+    if len(sides) > 1:
+        neither = "" if "named" in sides else "Neither of them lies wholly on the side that the claim names."
+        return found.because("not testable", joined(_split(analysis), neither), few(spec))
     if sides == {"named"}:
         return found.because("supported", "The whole interval lies on the side that the claim names.")
     if sides == {"other"}:
         return found.because("contradicted", "The whole interval lies on the other side.")
-    if "named" in sides:
-        return found.because("not testable", _split(analysis), few(spec))
-    reading = f"The interval includes {zero(spec)}, so it is not shown and not ruled out."
-    return found.because("not shown", reading if len(sides) == 1 else _neither(analysis))
+    return found.because("not shown", f"The interval includes {zero(spec)}, so it is not shown and not ruled out.")
 
 
 def _deciding(analysis: Analysis, fit: Fit) -> tuple[Fit, ...]:
@@ -121,21 +131,15 @@ def _side(part: Part, mu: Estimate) -> str:
 
 
 def _split(analysis: Analysis) -> str:
-    """Say that of the two intervals of a small pool only one lies on the side that the claim names."""
-    return f"{studies(analysis.spec, analysis.k)} are too few to decide: {_guarded(analysis)}."
-
-
-def _neither(analysis: Analysis) -> str:
-    """Say that neither interval of a small pool lies on the side that the claim names, though they disagree."""
-    return f"Neither interval lies on the side that the claim names; {_guarded(analysis)}."
-
-
-def _guarded(analysis: Analysis) -> str:
+    """Say that the two intervals of a small pool disagree."""
     spec, beside = analysis.spec, analysis.fits[analysis.beside]
     decimals = places(spec.measure, beside.mu.se)
     low, high = (fixed(displayed(spec.measure, x), decimals) for x in (beside.mu.low, beside.mu.high))
     includes = "includes" if beside.mu.low <= 0 <= beside.mu.high else "excludes"
-    return f"the guarded interval beside it, {low} to {high}, {includes} {zero(spec)}"
+    return (
+        f"{studies(spec, analysis.k)} are too few to decide: the two intervals do not agree; the guarded one "
+        f"beside it, {low} to {high}, {includes} {zero(spec)}."
+    )
 
 
 def _remarks(part: Part, analysis: Analysis) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def _claim(row: Row) -> Claim:
         prose_rule=row.get("decision_rule", ""),
         notes=row.get("notes", ""),
         parts=_parts(row),
+        not_applied="" if NOT_TESTABLE in _cells(row, "rule") else row.get("why_not", ""),
         beside=_cells(row, "beside"),
     )
 

@@ -26,29 +26,37 @@ class Rule:
     limit: float | None = None
 
 
+AGREE = (
+    " Where studies are few and a Bayesian interval leads, the guarded interval beside it must say the same: "
+    "where the two do not agree, there are too few trials."
+)
+"""The condition that every rule adds which reads a pooled interval."""
+
 DECISIONS: dict[str, Rule] = {
     "pooled_effect": Rule(
         pooled_effect,
         ("analysis", "direction"),
         "The interval that leads the answer: wholly on the side that the claim names, supported; wholly on the "
-        "other side, contradicted; zero (for ratios, one) inside, not shown.",
+        "other side, contradicted; zero (for ratios, one) inside, not shown." + AGREE,
     ),
     "within_arm": Rule(
         within_arm,
         ("analysis", "direction"),
-        "The mean change inside the active arm, by its interval. Descriptive: what a treatment does takes a "
-        "control arm.",
+        "The mean change inside the active arm, by its interval: wholly on the side that the claim names, "
+        "supported; wholly on the other side, contradicted; zero inside, not shown. Descriptive: what a treatment "
+        "does takes a control arm." + AGREE,
     ),
     "necessary_marker": Rule(
         necessary_marker,
         ("analysis", "direction"),
-        "A marker that has to move if the claim holds: necessary and not sufficient, so it cannot support it.",
+        "A marker that has to move if the claim holds: necessary and not sufficient, so it cannot support it. "
+        "Its interval wholly on the other side, contradicted; else not shown." + AGREE,
     ),
     "no_excess": Rule(
         no_excess,
         ("analysis", "direction", "threshold"),
         "The interval of the ratio of harms: below the margin named before, supported; else above one, "
-        "contradicted.",
+        "contradicted; else not shown." + AGREE,
     ),
     "slope": Rule(
         slope,

@@ -62,7 +62,8 @@ class Part:
 class Claim:
     """One row of ``data/claims.csv``: the claim as paraphrased, its source, and the parts that decide it.
 
-    ``faithful`` is a person's judgement of how the article tells its source, never computed here.
+    ``faithful`` is a person's judgement of how the article tells its source, never computed here. ``not_applied``
+    is what of the rule in words no part applies, and why; empty where the parts apply all of it.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Claim:
     prose_rule: str
     notes: str
     parts: tuple[Part, ...]
+    not_applied: str
     beside: tuple[str, ...]
 
 

@@ -39,7 +39,7 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
         rows = io.read_effects(results / "effects" / f"{spec.id}.csv")
         folder = results / "sensitivity" / spec.id
         if "leave_one_out" in settings.sensitivity:
-            io.write_left_out(folder / "leave_one_out.json", _left_out(rows, spec, settings))
+            io.write_left_out(folder / "leave_one_out.json", left_out(rows, spec, settings))
         if "influence" in settings.sensitivity:
             io.write_influence(folder / "influence.json", _influence(rows, settings))
         for name in [check for check in REFITS if check in settings.sensitivity]:
@@ -57,7 +57,7 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
             io.write_averaged(folder / "model_averaging.json", found)
         if "conversions" in settings.sensitivity:
             other = io.read_variants(results / "effects" / f"{spec.id}.variants.json")
-            io.write_conversions(folder / "conversions.json", _conversions(other, len(rows), spec, settings))
+            io.write_conversions(folder / "conversions.json", under_conversions(other, len(rows), spec, settings))
         if "meta_regression" in settings.sensitivity:
             io.write_moderation(folder / "meta_regression.json", moderation(rows, spec, settings))
         if "missing_results" in settings.sensitivity:
@@ -66,7 +66,7 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
     typer.echo(f"sensitivity: {', '.join(settings.sensitivity)} of {len(settings.analyses)} analyses")
 
 
-def _left_out(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[LeftOut, ...]:
+def left_out(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[LeftOut, ...]:
     """Return the leading model without each trial; with two trials nothing is left to pool."""
     if len(rows) < 3:
         return ()
@@ -74,7 +74,8 @@ def _left_out(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Lef
     yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
     fits = SENSITIVITY["leave_one_out"](yi, vi, estimator(settings.model(lead), spec, settings.level))
     return tuple(
-        LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value) for row, fit in zip(rows, fits, strict=True)
+        LeftOut(row.study_id, row.label, fit.mu, fit.tau2.value, fit.tau.value)
+        for row, fit in zip(rows, fits, strict=True)
     )
 
 
@@ -196,7 +197,7 @@ def averaged(rows: Sequence[Effect], spec: Spec, model: Model, level: float) -> 
     )
 
 
-def _conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config) -> tuple[Conversion, ...]:
+def under_conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config) -> tuple[Conversion, ...]:
     """Refit the model that leads the answer to the same question under other conversions."""
     lead, _ = settings.lead.of(k)
     pools = [(np.array(one.yi), np.array(one.vi)) for one in other]
@@ -209,6 +210,7 @@ def _conversions(other: Sequence[Variant], k: int, spec: Spec, settings: Config)
             k=len(one.yi),
             mu=fit.mu if fit else None,
             tau2=fit.tau2.value if fit else None,
+            tau=fit.tau.value if fit else None,
         )
         for one, fit in zip(other, fits, strict=True)
     )

@@ -48,7 +48,7 @@ def draw(analysis: Analysis) -> Figure:
         lead = words.lead(analysis)
         assert lead is not None
         spec = analysis.spec
-        rows = [RowOf(row.label, words.significant(row.tau2**0.5), row.mu) for row in analysis.leave_one_out]
+        rows = [RowOf(row.label, words.significant(row.tau), row.mu) for row in analysis.leave_one_out]
         rows.append(
             RowOf(f"All {words.trials(spec, analysis.k)}", words.significant(lead.tau.value), lead.mu, True)
         )
@@ -62,13 +62,14 @@ def draw(analysis: Analysis) -> Figure:
 def _data(analysis: Analysis) -> PlotData:
     name = analysis.spec.measure
     return PlotData(
-        ("left_out", "label", "estimate", "low", "high", "tau2"),
+        ("left_out", "label", "estimate", "low", "high", "tau2", "tau"),
         tuple(
             (
                 row.study_id,
                 row.label,
                 *(words.shown(name, x) for x in (row.mu.value, row.mu.low, row.mu.high)),
                 row.tau2,
+                row.tau,
             )
             for row in analysis.leave_one_out
         ),

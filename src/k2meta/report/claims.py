@@ -28,6 +28,7 @@ class ClaimRow:
     short: str
     numbers: tuple[tuple[str, str], ...]
     why: tuple[str, ...]
+    not_applied: str
     faithful: str
     study: str
     design: str
@@ -151,6 +152,7 @@ def _row(one: Decided, name: str, titles: Mapping[str, str]) -> ClaimRow:
         short=one.short,
         numbers=tuple(numbers),
         why=(*dict.fromkeys(map(typeset, why)), *one.beside),
+        not_applied=typeset(claim.not_applied),
         faithful=claim.faithful,
         study=claim.study if claim.study != "-" else "",
         design=claim.design if claim.design != "-" else "",

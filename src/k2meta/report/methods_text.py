@@ -1,7 +1,7 @@
 """The methods section in sentences, generated from the settings and from what the pools are made of.
 
-Every option of the settings has a phrase of its own, so that changing an option changes the sentence. An option
-without a phrase is written by its name.
+Every option of the settings has a phrase of its own, so that changing an option changes the sentence. No id of the
+settings is printed in the place of a phrase: a test holds the phrases to what the schema offers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.config import Config, Model
-from k2meta.numbers import cited, count, number_word, percent
+from k2meta.numbers import beside, cited, count, number_word, percent
 from k2meta.report.words import first_up
 from k2meta.tables.parts import listed, text
 
@@ -123,6 +123,19 @@ CHECKS: dict[str, str] = {
         "small-study effects were examined by Egger’s regression, Begg and Mazumdar’s rank test, trim and fill, "
         "PET-PEESE and a step-function selection model, each only where there are enough studies"
     ),
+    "cumulative": "the answer was built up by adding one study after the other, oldest first",
+    "baujat": (
+        "what each study adds to the heterogeneity was held against how far it moves the common-effect estimate, "
+        "in a Baujat plot"
+    ),
+    "gosh": "subsets of the studies were pooled, every one where they are not too many (GOSH)",
+    "multiverse": (
+        "every reasonable analysis was run: the estimators of τ² and the intervals offered, common-effect and "
+        "Bayesian models, with and without doubtful sources and assumed values"
+    ),
+    "subgroups": "pools were split by the column that a question names, with a test between the groups",
+    "confidence_curve": "the interval was computed at every level of confidence",
+    "missing_results": "the known missing results were bounded: where they must lie to change the reading",
     "second_engine": "the numbers of the leading model were computed again by statsmodels",
     "prior_strip": "every pool was estimated again under other priors of τ",
     "model_averaging": "models with and without an effect and with and without heterogeneity were averaged",
@@ -132,6 +145,29 @@ CHECKS: dict[str, str] = {
         "the characteristic too; at most one for every ten studies counts as prespecified"
     ),
 }
+PARAMETERS: dict[str, str] = {
+    "df": "{} degrees of freedom",
+    "shape": "shape {}",
+    "location": "location {}",
+    "upper": "upper end {}",
+    "name": "{}",
+}
+"""Parameters of a prior beside its scale, with a place for the value."""
+EMPIRICAL: dict[str, str] = {
+    "turner2015_log_or": "that of Turner and colleagues for log odds ratios in general",
+    "turner2015_log_or_death_drug_vs_placebo": (
+        "that of Turner and colleagues for log odds ratios of death from any cause, drug against placebo"
+    ),
+    "rhodes2015_smd": "that of Rhodes and colleagues for standardised mean differences in general",
+    "rhodes2015_smd_biomarker": (
+        "that of Rhodes and colleagues for standardised mean differences of biological markers"
+    ),
+    "rhodes2015_smd_structure": (
+        "that of Rhodes and colleagues for standardised mean differences of internal or external structure"
+    ),
+    "bartos2021_smd": "that of Bartoš and colleagues for standardised mean differences",
+}
+MU_PRIORS: dict[str, str] = {"flat": "flat"}
 
 MEDIANS: dict[str, str] = {
     "normal": "medians with quartiles became means and standard deviations as normal data have them",
@@ -263,7 +299,7 @@ def model_sentence(model: Model, config: Config) -> str:
         role = f"The leading model with at most {number_word(lead.small_k)} studies was a "
     else:
         role = "Beside it stands a "
-    return role + _MODELS.get(model.estimator, _unknown)(model.options, config)
+    return role + _MODELS[model.estimator](model.options, config)
 
 
 def _random_effects(options: Mapping[str, Any], config: Config) -> str:
@@ -309,10 +345,6 @@ def _whole(n: int) -> str:
     return cited(n, str(n))
 
 
-def _unknown(options: Mapping[str, Any], config: Config) -> str:
-    return "model with these options: " + "; ".join(f"{k} {v}" for k, v in sorted(options.items())) + "."
-
-
 _MODELS: dict[str, Callable[[Mapping[str, Any], Config], str]] = {
     "random_effects": _random_effects,
     "common_effect": _common_effect,
@@ -326,7 +358,7 @@ def prior_sentence(options: Mapping[str, Any]) -> str:
     prior = dict(options["tau_prior"])
     family = prior.pop("family")
     scale = prior.pop("scale", None)
-    rest = "".join(f", {named({}, name)} {_given(value)}" for name, value in sorted(prior.items()))
+    rest = "".join(f", {named(PARAMETERS, name).format(_given(value))}" for name, value in sorted(prior.items()))
     scaled = "" if scale is None else f" with scale {text(scale)}"
     counted = family in COUNTS_SDS and (scale is not None or "upper" in prior)
     counts = "; on a mean difference it counts patient standard deviations of the outcome" if counted else ""
@@ -337,13 +369,13 @@ def prior_sentence(options: Mapping[str, Any]) -> str:
 
 
 def _given(value: Any) -> str:
-    return named({}, value) if isinstance(value, str) else text(value)
+    return named(EMPIRICAL, value) if isinstance(value, str) else text(value)
 
 
 def _mean_prior(prior: Any) -> str:
     if isinstance(prior, Mapping):
         return f"normal with mean {text(prior['mean'])} and standard deviation {text(prior['sd'])}"
-    return str(prior)
+    return named(MU_PRIORS, prior)
 
 
 def _reading(config: Config) -> tuple[str, ...]:
@@ -355,8 +387,15 @@ def _reading(config: Config) -> tuple[str, ...]:
         "the side of benefit, contradicted where it lies wholly on the other side, not shown where it includes "
         f"zero (for ratios, one). With at most {small} the {first} interval leads and the {second} one stands "
         "beside it; where they disagree about excluding zero, the studies are too few. One study is printed "
-        "and not pooled. No threshold of p decides an answer.",
+        f"and not pooled. That an interval of {percent(config.level)} excludes zero says the same as a p value "
+        f"below {_complement(config.level)} of the test that belongs to it; a posterior interval has none.",
     )
+
+
+def _complement(level: float) -> str:
+    """Write the p value at which an interval of a level just touches zero."""
+    p = beside(level, "threshold_of_p", 1 - level)
+    return cited(p, f"{p:.10g}")
 
 
 def _further(config: Config) -> tuple[str, ...]:
@@ -383,5 +422,11 @@ def _software(software: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def named(words: Mapping[str, str], option: str) -> str:
-    """Return the phrase of an option, or its name where it has none."""
-    return words.get(option, option.replace("_", " "))
+    """Return the phrase of an option.
+
+    Raises
+    ------
+    KeyError
+        For an option without a phrase: its id is not for readers.
+    """
+    return words[option]

@@ -15,7 +15,7 @@ from k2meta.tables import Column, TableData
 from k2meta.tables.missing_results import STATUSES, statuses, study_labels
 from k2meta.tables.parts import ABSENT
 from k2meta.tables.risk_of_bias import DOMAINS
-from k2meta.tables.summary_of_findings import INPUTS
+from k2meta.tables.summary_of_findings import INPUTS, SPREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,11 @@ def standards(analyses: Sequence[Analysis], tables: Mapping[str, TableData]) -> 
     trials = [analysis for analysis in analyses if analysis.spec.source == "trials"]
     flow = analyses[0].judgements.flow if analyses else ()
     return Standards(
-        findings=with_meaning(found, analyses).hiding(*INPUTS),
-        inputs=replace(found.hiding("comparison", "effect", "certainty"), caption=_INPUTS, notes=()),
+        findings=replace(
+            with_meaning(found, analyses).hiding(*INPUTS),
+            notes=tuple(note for note in found.notes if note != SPREAD),
+        ),
+        inputs=replace(found.hiding("comparison", "effect", "certainty"), caption=_INPUTS, notes=(SPREAD,)),
         rated=sum(bool(row["certainty_by"]) for row in found.rows),
         bias=bias,
         judged=len({row["study_id"] for row in bias.rows if _lit(row)}),

@@ -55,6 +55,7 @@ def _row(one: Decided) -> Row:
         "source_url": claim.url,
         "source_locator": claim.locator,
         "decision_rule": claim.prose_rule,
+        "not_applied": claim.not_applied,
         "notes": claim.notes,
     }
 
@@ -92,5 +93,6 @@ _HEADER = (
     "source_url",
     "source_locator",
     "decision_rule",
+    "not_applied",
     "notes",
 )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
-from k2meta.numbers import of
 from k2meta.tables.parts import (
     number,
     precision,
@@ -38,6 +37,7 @@ def conversions(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
             "low": one.mu.low if one.mu else None,
             "high": one.mu.high if one.mu else None,
             "tau2": one.tau2,
+            "tau": one.tau,
         }
         for analysis in analyses
         for one in analysis.conversions
@@ -51,8 +51,8 @@ def _yes(name: str, words: tuple[str, str]) -> Column:
 
 
 def _tau(row: Row) -> str:
-    value = number(row, "tau2")
-    return "\N{EN DASH}" if value is None else significant(of(value, math.sqrt(value)), 2)
+    value = number(row, "tau")
+    return "\N{EN DASH}" if value is None else significant(value, 2)
 
 
 _COLUMNS = (
@@ -69,5 +69,5 @@ _COLUMNS = (
     Column("high"),
     Column("interval", "Interval", show_interval("low", "high"), numeric=True, filed=False),
     Column("tau2"),
-    Column("tau", "τ", _tau, numeric=True, filed=False),
+    Column("tau", "τ", _tau, numeric=True),
 )

@@ -27,6 +27,7 @@ def leave_one_out(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -
             "high": left.mu.high,
             "p": left.mu.p,
             "tau2": left.tau2,
+            "tau": left.tau,
         }
         for analysis in analyses
         for left in analysis.leave_one_out
@@ -48,4 +49,5 @@ _COLUMNS = (
     Column("interval", "Interval", show_interval("low", "high"), numeric=True, filed=False),
     Column("p", "p", show_p("p"), numeric=True),
     Column("tau2"),
+    Column("tau"),
 )

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line
 from k2meta.config import Spec
-from k2meta.numbers import count, displayed, fixed, interval, of, percent, places
+from k2meta.numbers import count, displayed, fixed, interval, percent, places
 from k2meta.tables.parts import (
     STUDY_LEVEL,
     derived,
-    frequentist,
     number,
     people,
     show_count,
@@ -33,7 +32,8 @@ def summary_of_findings(analyses: Sequence[Analysis], queries: Sequence[Query] =
     """Return one row per question in the layout of GRADE, certainty as people rated it in data/certainty.csv.
 
     Raw estimates stand on the scale of the analysis (ratios as natural logs). The last columns are inputs for a
-    judgement of imprecision and inconsistency, never a judgement.
+    judgement of imprecision and inconsistency, never a judgement. Everything pooled in a row is of its leading
+    model, named in ``method``; I2 is left out where that is Bayesian.
     """
     rows = tuple(_row(analysis) for analysis in analyses)
     ratios = any(analysis.spec.measure == "LOGRATIO" for analysis in analyses)
@@ -41,11 +41,18 @@ def summary_of_findings(analyses: Sequence[Analysis], queries: Sequence[Query] =
         columns=_COLUMNS,
         rows=rows,
         caption="Summary of findings",
-        notes=(_RATIOS,) if ratios else (),
+        notes=(*((RATIOS,) if ratios else ()), SPREAD),
     )
 
 
-_RATIOS = "A ratio becomes an absolute difference only with a baseline risk, and the data name none."
+RATIOS = "A ratio becomes an absolute difference only with a baseline risk, and the data name none."
+SPREAD = (
+    "Effect, τ and the true effect in a new study are those of the leading model: CI where it is frequentist, CrI "
+    "(credible interval) where it is Bayesian, and τ then is a posterior mean. The interval for a new study is of "
+    "the same level as that of the effect. I² is the share of τ² in τ² plus the typical sampling variance, in "
+    "percent, and is left out where a Bayesian model leads."
+)
+"""What belongs to which model."""
 
 
 def _comparison(spec: Spec) -> str:
@@ -101,6 +108,8 @@ def _effect(analysis: Analysis) -> dict[str, Value]:
         "high": high,
         "precision": se,
         "level": lead.mu.level if lead else alone,
+        "interval_kind": "" if bar is None else "CrI" if lead and lead.posterior is not None else "CI",
+        "method": lead.method if lead else "",
         "excludes_zero": excludes,
     }
 
@@ -132,12 +141,12 @@ def _against(analysis: Analysis, line: Line) -> str:
 
 
 def _spread(analysis: Analysis) -> dict[str, Value]:
-    fit, lead = frequentist(analysis), analysis.fits.get(analysis.lead)
+    lead = analysis.fits.get(analysis.lead)
     ends = lead.prediction if lead is not None else None
     return {
-        "tau": of(fit.tau2.value, math.sqrt(fit.tau2.value)) if fit else None,
-        "tau2": fit.tau2.value if fit else None,
-        "i2": fit.i2 if fit else None,
+        "tau": lead.tau.value if lead else None,
+        "tau2": lead.tau2.value if lead else None,
+        "i2": lead.i2 if lead and lead.posterior is None else None,
         "prediction_low": ends.low if ends else None,
         "prediction_high": ends.high if ends else None,
     }
@@ -164,7 +173,8 @@ def _written(row: Row) -> str:
     head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
     if row["k"] == 1:
         return f"{head} ({percent(level)} CI {reach}; {NOT_POOLED})"
-    return f"{head} ({percent(level)} interval {reach})"
+    model = str(row["method"]).partition(",")[0]
+    return f"{head} ({percent(level)} {row['interval_kind']} {reach}; {model})"
 
 
 def _certainty(row: Row) -> str:
@@ -209,10 +219,12 @@ _COLUMNS = (
     Column("low"),
     Column("high"),
     Column("level"),
+    Column("interval_kind"),
     Column("effect", "Effect", _written, filed=False),
     Column("excludes_zero"),
     Column("certainty", "Certainty", _certainty),
     *(Column(f"certainty_{name}") for name in ("by", "date", "source", *CERTAINTY_DOMAINS)),
+    Column("method", "Leading model", lambda row: typeset(str(row["method"])) or NOT_POOLED),
     Column("relevance", "Interval against the relevance line", show_text("relevance")),
     Column("tau2"),
     Column("tau", "\N{GREEK SMALL LETTER TAU}", _tau, numeric=True),
@@ -221,7 +233,7 @@ _COLUMNS = (
     Column("prediction_high"),
     Column(
         "prediction",
-        "A new study",
+        "True effect in a new study",
         show_interval("prediction_low", "prediction_high"),
         numeric=True,
         filed=False,
@@ -231,5 +243,14 @@ _COLUMNS = (
     Column("missing", "Known missing", show_count("missing"), numeric=True),
 )
 
-INPUTS = ("relevance", "tau", "i2", "prediction", "weight_from_abstracts", "weight_on_assumptions", "missing")
+INPUTS = (
+    "method",
+    "relevance",
+    "tau",
+    "i2",
+    "prediction",
+    "weight_from_abstracts",
+    "weight_on_assumptions",
+    "missing",
+)
 """Columns that are inputs for a judgement of certainty."""
