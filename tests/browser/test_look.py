@@ -14,6 +14,7 @@ from tests.browser.conftest import LAPTOP, Open
 
 PHONE = {"width": 390, "height": 844}
 A4 = {"width": 794, "height": 1123}  # at 96 dots per inch
+PAPER = {"width": 673, "height": 987}  # A4 within the margins of the style sheet, 178 mm by 261 mm
 MEGABYTES = 3.0
 BLANK_PNG = 8_000  # an empty page of one colour is smaller than this, a page of text several times larger
 POINTS = 0.5  # a line of a figure is up to 500 points wide; both count its letters in parts of a point
@@ -55,6 +56,31 @@ def test_axe_finds_nothing_serious_with_every_part_open(review: Path, opened: Op
     page = opened(review, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     assert grave(page) == []
+
+
+def test_on_paper_no_table_leaves_the_sheet_and_no_word_of_a_cell_is_broken(review: Path, opened: Open) -> None:
+    page = opened(review, PAPER)
+    page.emulate_media(media="print")
+    beyond, broken, cells = page.evaluate(
+        """(() => {
+             const shown = [...document.querySelectorAll('main :is(th, td)')].filter(one => one.checkVisibility());
+             const broken = [];
+             for (const cell of shown.filter(one => one.className !== 'long')) {
+               const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+               for (let node; (node = walker.nextNode());)
+                 for (const word of node.textContent.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+                   const range = document.createRange();
+                   range.setStart(node, word.index);
+                   range.setEnd(node, word.index + word[0].length);
+                   if (new Set([...range.getClientRects()].map(box => box.top)).size > 1) broken.push(word[0]);
+                 }
+             }
+             const beyond = shown.filter(one => one.getBoundingClientRect().right > innerWidth + 0.5);
+             return [beyond.map(one => one.textContent), broken, shown.length] })()"""
+    )
+    assert beyond == []
+    assert broken == []
+    assert cells > 100
 
 
 def test_axe_would_find_pale_text_and_a_number_without_a_name(built: Path, opened: Open) -> None:

@@ -53,6 +53,9 @@ SECTIONS: dict[str, str] = {
 
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 
+LONG = 20
+"""A word of more letters is a hash, an address or an id, and may be broken anywhere; no word of a language is."""
+
 BESIDE = 6
 """Up to this many missing results stand in the margin of their pool; more stand below it."""
 
@@ -205,6 +208,7 @@ def _environment() -> Environment:
     environment.filters["first_up"] = words.first_up
     environment.filters["plain"] = plain
     environment.filters["tally"] = tally
+    environment.filters["has_long_word"] = has_long_word
     return environment
 
 
@@ -217,6 +221,11 @@ def _written(value: object) -> object:
     value = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", value)
     value = re.sub(r"\bp ([=<>]) (?=[\d\ue000])", "p\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", value)
     return _cited(value) if CITED.search(value) else value
+
+
+def has_long_word(said: object) -> bool:
+    """Return whether a cell holds a word that no column of a printed table can be as wide as."""
+    return any(len(word) > LONG for word in re.split(r"[\s/-]+", plain(str(said))))
 
 
 def tally(things: Sequence[object] | int, name: str) -> TracedCount:
