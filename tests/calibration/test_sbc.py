@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from k2meta.calibration import ENGINES, Pit, SampledEngine, ecdf_band, exact_engine, judged, sbc, simulate
 from k2meta.calibration.engines import _rank
 from k2meta.models.bayes_mcmc import HierarchicalSampler
-from k2meta.models.errors import ImproperPosteriorError, InputError
+from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
 from k2meta.models.priors import HalfCauchy, HalfNormal, Normal, Uniform
 
 FOLDER = Path(__file__).parents[2] / "validation" / "calibration"
@@ -122,6 +122,13 @@ def test_the_truth_follows_its_prior():
 def test_an_improper_prior_has_no_truth_to_draw():
     with pytest.raises(ImproperPosteriorError, match="improper"):
         sbc(10, 3, tau_prior=Uniform(), mu_prior=MU, seed=1)
+
+
+def test_a_bare_number_and_a_missing_prior_are_refused_with_an_example():
+    with pytest.raises(PriorError, match=r"tau_prior = 0.5 is no prior for tau.*HalfNormal\(0.5\)"):
+        sbc(10, 3, tau_prior=0.5, mu_prior=MU, seed=1)
+    with pytest.raises(PriorError, match=r"mu_prior = None.*drawn from it.*Normal\(0, 1\)"):
+        sbc(10, 3, tau_prior=TAU[0], mu_prior=None, seed=1)
 
 
 def test_an_engine_that_answers_no_probability_is_refused():

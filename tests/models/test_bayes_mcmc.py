@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 import k2meta as km
+from k2meta.models.bayes_binomial import BinomialSampler
+from k2meta.models.bayes_correlated import CorrelatedSampler
 from k2meta.models.bayes_mcmc import CHAINS, DRAWS, HierarchicalSampler, gate, seed_for
-from k2meta.models.errors import InputError
+from k2meta.models.bayes_mcmc_regression import RegressionSampler
+from k2meta.models.bayes_student import StudentSampler
+from k2meta.models.builder import Run
+from k2meta.models.errors import InputError, PriorError
 from tests.references import load
 
 SETS = {
@@ -105,6 +110,25 @@ def test_too_few_draws_are_repeated_once_and_then_said(sampler):
     assert any("did not pass" in sentence for sentence in result.fit.warnings)
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.8, 0.98), (0.99, 0.999), (0.999, 0.9999)])
+def test_a_repetition_aims_at_a_higher_acceptance_however_high_the_first_was(first, second):
+    run = Run(seed=1, draws=300, target_accept=first)
+    assert (run.stricter().target_accept, run.stricter().draws, run.stricter().attempts) == (second, 600, 2)
+
+
+def test_the_repetition_of_a_review_that_asks_for_small_steps_takes_smaller_ones(sampler):
+    result = sampler.sample(
+        *data("eight_schools"),
+        tau_prior=km.priors.HalfNormal(8.0),
+        seed=1,
+        draws=50,
+        tune=200,
+        target_accept=0.999,
+    )
+    assert result.fit.options["attempts"] == 2
+    assert result.fit.options["target_accept"] == 0.9999
+
+
 def test_a_run_that_needs_no_repetition_is_the_first_attempt(results):
     for result in results.values():
         assert result.fit.options["draws"] == DRAWS
@@ -114,6 +138,56 @@ def test_a_run_that_needs_no_repetition_is_the_first_attempt(results):
 def test_another_prior_is_refused(sampler):
     with pytest.raises(InputError, match="half-normal"):
         sampler.sample([0.1, 0.2], [0.1, 0.1], tau_prior=km.priors.HalfCauchy(1.0), seed=1)
+
+
+BAD_SETTINGS = [
+    ({"seed": -1}, r"seed = -1 must be a whole number of at least 0, for example 1"),
+    ({"seed": 1.5}, r"seed = 1.5 must be a whole number"),
+    ({"seed": 2**64}, r"seed = \d+ must be below 2\*\*64"),
+    ({"chains": 0}, r"chains = 0 must be a whole number of at least 1, for example 4"),
+    ({"chains": True}, r"chains = True must be a whole number"),
+    ({"draws": 0}, r"draws = 0 must be a whole number of at least 4, for example 5000"),
+    ({"tune": 0}, r"tune = 0 must be a whole number of at least 1, for example 1000"),
+    ({"target_accept": 2}, r"target_accept = 2 must lie strictly between 0 and 1, for example 0.99"),
+    ({"target_accept": float("nan")}, r"target_accept = nan must lie"),
+    ({"target_accept": "high"}, r"target_accept = 'high' must lie"),
+    ({"level": 1.0}, r"level"),
+]
+
+
+@pytest.mark.parametrize(("bad", "said"), BAD_SETTINGS, ids=lambda x: str(x))
+def test_a_setting_that_the_sampler_cannot_take_is_refused_with_an_example(bad, said):
+    with pytest.raises(InputError, match=said):
+        HierarchicalSampler().sample(
+            [0.1, 0.2], [0.1, 0.1], tau_prior=km.priors.HalfNormal(1.0), **{"seed": 1} | bad
+        )
+
+
+def test_the_least_settings_are_taken(sampler):
+    result = sampler.sample(
+        [0.1, 0.2], [0.1, 0.1], tau_prior=km.priors.HalfNormal(1.0), seed=np.int64(0), chains=1, draws=4, tune=1
+    )
+    assert not result.fit.converged
+
+
+def test_what_is_no_prior_is_refused_by_every_sampler():
+    half = km.priors.HalfNormal(1.0)
+    asked = {
+        "normal": lambda **p: HierarchicalSampler().sample([0.1, 0.2], [0.1, 0.1], seed=1, **p),
+        "student": lambda **p: StudentSampler().sample([0.1, 0.2], [0.1, 0.1], df=4, seed=1, **p),
+        "regression": lambda **p: RegressionSampler().sample([0.1, 0.2], [0.1, 0.1], None, seed=1, **p),
+        "binomial": lambda **p: BinomialSampler().sample([1], [10], [2], [10], seed=1, **p),
+        "correlated": lambda **p: CorrelatedSampler().sample([[0.1, 0.2]], [[0.1, 0.1]], rho_w=0.5, seed=1, **p),
+    }
+    for sample in asked.values():
+        with pytest.raises(PriorError, match=r"mu_prior = 1.0 is no prior for mu; give Normal"):
+            sample(tau_prior=half, mu_prior=1.0)
+        with pytest.raises(PriorError, match=r"tau_prior = 0.5 is no prior for tau.*HalfNormal\(0.5\)"):
+            sample(tau_prior=0.5)
+    with pytest.raises(PriorError, match="slope_prior = 2 is no normal prior"):
+        asked["regression"](tau_prior=half, slope_prior=2)
+    with pytest.raises(PriorError, match="baseline_prior = None is no normal prior"):
+        asked["binomial"](tau_prior=half, baseline_prior=None)
 
 
 def test_seeds_depend_on_every_part_and_on_nothing_else():

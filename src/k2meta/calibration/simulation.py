@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from k2meta.models.errors import ImproperPosteriorError, InputError
+from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
 from k2meta.models.inputs import Vector
-from k2meta.models.priors import Normal, TauPrior
+from k2meta.models.priors import Normal, TauPrior, check_tau_prior
 from k2meta.models.quadrature import integrate_half_line
 
 PARAMETERS = ("mu", "tau", "theta")
@@ -88,11 +88,18 @@ def simulate(
     ------
     InputError
         Fewer than one simulation or study.
+    PriorError
+        Something that is no prior, such as a bare number; no prior of mu.
     ImproperPosteriorError
         A prior from which nothing can be drawn.
     """
     if simulations < 1 or k < 1:
         raise InputError(f"simulations = {simulations}, k = {k}: both must be at least one")
+    check_tau_prior(tau_prior)
+    if not isinstance(mu_prior, Normal):
+        raise PriorError(
+            f"mu_prior = {mu_prior!r}: the truth is drawn from it; give Normal(mean, sd), for example Normal(0, 1)"
+        )
     name = f"{tau_prior.describe()}\n{mu_prior.describe()}\n{k}\n{seed}"
     rngs = [np.random.default_rng(_seed(name, first + i)) for i in range(simulations)]
     mu = np.array([rng.normal(mu_prior.mean, mu_prior.sd) for rng in rngs])

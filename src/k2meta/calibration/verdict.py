@@ -142,6 +142,8 @@ def sbc(
     ------
     InputError
         Fewer than one simulation or study, or an engine whose answers are not one probability a simulation.
+    PriorError
+        Something that is no prior, such as a bare number; no prior of mu.
     ImproperPosteriorError
         A prior from which nothing can be drawn.
     """

@@ -25,6 +25,7 @@ from k2meta.models.builder import (
     Sampling,
     Told,
     average_weights,
+    check_normal,
     checked_priors,
     estimate,
     mean_and_spread,
@@ -115,6 +116,7 @@ class BinomialSampler(Sampler):
             A flat prior of mu, and nobody or everybody in group 1 had the event.
         """
         tables, run = _checked(ai, n1i, ci, n2i, flat=mu_prior is None), Run(**sampling)
+        check_normal("baseline_prior", baseline_prior)
         options = checked_priors(tau_prior, mu_prior) | {"baseline_prior": baseline_prior.describe()}
         guess = _guess(tables)
         compiled, unit = self._with_data(tables, guess, tau_prior, mu_prior, baseline_prior)

@@ -232,7 +232,7 @@ class CorrelatedSampler(Sampler):
         run = Run(**sampling)
         trials = _checked(yi, vi, rho_w, self._outcomes)
         labels = _checked_names(names, self._outcomes)
-        scales = _checked_scales(tau_prior, self._outcomes)
+        scales = _checked_scales(tau_prior, mu_prior, self._outcomes)
         fixed = _checked_between(between, self._outcomes)
         units = _units(trials, scales)
         compiled = self._with_data(trials, units, between, fixed, mu_prior)
@@ -344,12 +344,14 @@ def _checked_names(names: Sequence[str] | None, m: int) -> tuple[str, ...]:
     return labels
 
 
-def _checked_scales(tau_prior: HalfNormal | Sequence[HalfNormal], m: int) -> tuple[HalfNormal, ...]:
-    priors = (tau_prior,) * m if isinstance(tau_prior, HalfNormal) else tau_prior
-    if not isinstance(priors, Sequence) or len(priors) != m:
-        raise InputError(f"tau_prior = {tau_prior!r}: one half-normal, or one for each of {m} outcomes")
+def _checked_scales(
+    tau_prior: HalfNormal | Sequence[HalfNormal], mu_prior: Normal | None, m: int
+) -> tuple[HalfNormal, ...]:
+    priors = tau_prior if isinstance(tau_prior, Sequence) else (tau_prior,) * m
     for prior in priors:
-        checked_priors(prior, None)
+        checked_priors(prior, mu_prior)
+    if len(priors) != m:
+        raise InputError(f"tau_prior = {tau_prior!r}: one half-normal, or one for each of {m} outcomes")
     return tuple(priors)
 
 

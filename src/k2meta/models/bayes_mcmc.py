@@ -104,7 +104,9 @@ class HierarchicalSampler(Sampler):
         Raises
         ------
         InputError
-            Unusable effects, variances or level.
+            Unusable effects, variances, level or settings of the sampler.
+        PriorError
+            Something that is no prior, such as a bare number.
         """
         data, run = checked(yi, vi), Run(**sampling)
         options = checked_priors(tau_prior, mu_prior)

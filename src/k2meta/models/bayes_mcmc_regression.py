@@ -19,6 +19,7 @@ from k2meta.models.builder import (
     Run,
     Sampler,
     Sampling,
+    check_normal,
     checked_priors,
     distrust,
     estimate,
@@ -186,6 +187,8 @@ class RegressionSampler(Sampler):
         """
         data, run = checked(yi, vi), Run(**sampling)
         options = checked_priors(tau_prior, mu_prior)
+        if slope_prior is not None:
+            check_normal("slope_prior", slope_prior)
         options["slope_prior"] = slope_prior.describe() if slope_prior else "flat"
         design = design_matrix(X, data.k, names, intercept=True)
         check_rank(design)

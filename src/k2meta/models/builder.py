@@ -15,11 +15,11 @@ from typing import Any, Protocol, Required, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from k2meta.models.errors import InputError
+from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, Prediction, QTest, Share, StudyEstimate
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import Mixtures
-from k2meta.models.priors import HalfNormal, Normal
+from k2meta.models.priors import HalfNormal, Normal, check_mu_prior, check_tau_prior
 from k2meta.shown import ShowsItself
 
 DRAWS = 5000
@@ -29,7 +29,15 @@ DRAWS = 5000
 TUNE = 1000
 CHAINS = 4
 TARGET_ACCEPT = 0.99
-STRICTER_ACCEPT = 0.999
+STRICTER = 0.1
+"""Of what the mean acceptance may miss, the share that a repetition is left with."""
+
+LEAST = {"seed": 0, "chains": 1, "draws": 4, "tune": 1}
+"""Least value of each whole number; R-hat halves a chain and compares draws within a half, so it needs four."""
+
+LARGEST_SEED = 2**64
+"""What the sampler's 64 bits of seed end below."""
+
 ROOM = 16
 """Studies a model is compiled for unless it is told otherwise."""
 
@@ -129,7 +137,7 @@ class Run:
     Raises
     ------
     InputError
-        A level that is none.
+        A level that is none, counts or a seed that the sampler cannot take, or an acceptance that is no share.
     TypeError
         A setting that does not exist.
     """
@@ -145,16 +153,34 @@ class Run:
 
     def __post_init__(self) -> None:
         checked_level(self.level)
+        for name, least in LEAST.items():
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+        accept = self.target_accept
+        if not (isinstance(accept, (int, float)) and 0.0 < accept < 1.0):
+            raise InputError(
+                f"target_accept = {accept!r} must lie strictly between 0 and 1, for example {TARGET_ACCEPT:g}"
+            )
 
     def stricter(self) -> Run:
-        """Return the same run with twice the draws and smaller steps."""
-        accept = max(STRICTER_ACCEPT, self.target_accept)
+        """Return the same run with twice the draws and a higher target acceptance: .999 becomes .9999."""
+        # Rounding must not make it one, which no step is small enough for.
+        accept = min(1.0 - STRICTER * (1.0 - self.target_accept), math.nextafter(1.0, 0.0))
         return replace(self, draws=2 * self.draws, target_accept=accept, attempts=2)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the sampler by its names for them."""
         names = ("seed", "chains", "draws", "tune", "target_accept")
         return {name: getattr(self, name) for name in names}
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    example = {"seed": 1, "chains": CHAINS, "draws": DRAWS, "tune": TUNE}[name]
+    # True and False are whole numbers to Python, and a mistake to everybody else.
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError(f"{name} = {value!r} must be a whole number of at least {least}, for example {example}")
+    if name == "seed" and value >= LARGEST_SEED:
+        raise InputError(f"seed = {value!r} must be below 2**64, for example {example}")
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,12 +409,24 @@ def checked_priors(tau_prior: HalfNormal, mu_prior: Normal | None) -> dict[str, 
 
     Raises
     ------
+    PriorError
+        Something that is no prior, such as a bare number.
     InputError
         A prior of tau other than the half-normal.
     """
+    check_tau_prior(tau_prior)
+    check_mu_prior(mu_prior)
     if not isinstance(tau_prior, HalfNormal):
-        raise InputError(f"the sampled model has a half-normal prior for tau, not {tau_prior!r}")
+        raise InputError(
+            f"tau_prior = {tau_prior!r}: sampled models have a half-normal prior for tau, for example HalfNormal(0.5)"
+        )
     return {"tau_prior": tau_prior.describe(), "mu_prior": mu_prior.describe() if mu_prior else "flat"}
+
+
+def check_normal(name: str, prior: object) -> None:
+    """Raise a ``PriorError`` for anything but a normal prior."""
+    if not isinstance(prior, Normal):
+        raise PriorError(f"{name} = {prior!r} is no normal prior; give Normal(mean, sd), for example Normal(0, 1)")
 
 
 @dataclass(frozen=True, slots=True)
