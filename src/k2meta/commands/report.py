@@ -43,6 +43,7 @@ def report(
     gates = _gates(analyses, settings)
     told = [traced(analysis) for analysis in analyses]
     built = io.read_json(provenance)
+    labels = {outcome.id: outcome.label for outcome in found.outcomes}
     page = render_html(
         _meta(settings),
         told,
@@ -54,10 +55,10 @@ def report(
         io.read_bibliography(folder / "data" / "references.bib"),
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
-        outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+        outcomes=labels,
         check_notes=found.notes,
         claims=decide(numbered(read_claims(found.claims), "claims"), told),
-        methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"]),
+        methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"], labels),
         not_drawn={
             analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
             for analysis in told

@@ -20,6 +20,7 @@ from k2meta.report import words
 from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
 from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
+from k2meta.report.methods_text import anchor
 from k2meta.report.standards import standards
 from k2meta.report.svg import letters, plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
@@ -202,6 +203,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.finalize = _written
+    environment.filters["anchor"] = anchor
     environment.filters["first_up"] = words.first_up
     environment.filters["plain"] = plain
     environment.filters["tally"] = tally
