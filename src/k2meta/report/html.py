@@ -74,6 +74,7 @@ def render_html(
     check_notes: Sequence[CheckNote] = (),
     claims: Sequence[Decided] = (),
     methods: Sequence[tuple[str, tuple[str, ...]]] = (),
+    methods_bibliography: Sequence[Mapping[str, str]] = (),
     not_drawn: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Render the whole report.
@@ -101,6 +102,8 @@ def render_html(
         Popular claims with their verdicts; without one their section is absent.
     methods : sequence of (str, tuple of str), optional
         Headings and paragraphs of the methods section (`k2meta.report.methods_text`).
+    methods_bibliography : sequence of mapping, optional
+        Papers behind the methods (`k2meta.report.methods_sources`), as ``bibliography`` has them.
     not_drawn : mapping, optional
         Analysis id to the reasons why figures are not drawn, by the id of the figure.
 
@@ -133,6 +136,7 @@ def render_html(
         "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
         "claims": claims_page(claims, analyses),
         "methods": methods,
+        "methods_bibliography": tuple(_reference(entry) for entry in methods_bibliography),
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
         "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
@@ -286,7 +290,17 @@ def _flat(cell: object) -> str:
 
 
 def _reference(entry: Mapping[str, str]) -> tuple[str, str, str]:
-    parts = (entry.get("author", ""), entry.get("title", ""), text(entry.get("year", "")), entry.get("note", ""))
+    year = text(entry.get("year", ""))
+    parts = (entry.get("author", ""), entry.get("title", ""), _printed_in(entry, year), entry.get("note", ""))
     written = entry.get("text") or ". ".join(p.rstrip(".") for p in parts if p and p != "\N{EN DASH}") + "."
     href = f"https://doi.org/{entry['doi']}" if entry.get("doi") else link(entry.get("url", ""))
     return entry.get("key", ""), written, href
+
+
+def _printed_in(entry: Mapping[str, str], year: str) -> str:
+    """Write the journal with year, volume and pages, as far as the entry has them."""
+    volume = entry.get("volume", "")
+    if volume and entry.get("number"):
+        volume += f"({entry['number']})"
+    place = ":".join(filter(None, (volume, entry.get("pages", ""))))
+    return "; ".join(filter(None, (" ".join(filter(None, (entry.get("journal", ""), year))), place)))
