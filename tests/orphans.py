@@ -142,7 +142,8 @@ class Sources:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = {normal(text) for text in _leaves(io.read_json(folder / "results" / "config.json"))}
-        self.references = _references(folder / "data" / "references.bib")
+        methods = Path(io.__file__).parent / "report" / "methods.bib"
+        self.references = _references(folder / "data" / "references.bib") | _references(methods)
         with (folder / "reports" / "numbers.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         self.listed = {

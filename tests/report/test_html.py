@@ -17,6 +17,7 @@ from k2meta.claims import decide, read_claims
 from k2meta.config import Change
 from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
 from k2meta.report.html import SECTIONS
+from k2meta.report.methods_text import ELIGIBILITY, OUTCOMES
 from k2meta.report.svg import FIGURE, UnsafeDrawingError, plain_shapes
 from k2meta.tables import build_tables
 from k2meta.types import Cell, CheckNote, Query
@@ -123,6 +124,7 @@ def render(analyses: list[Analysis] | None = None, **changes: Any) -> str:
         "trials": TRIALS,
         "provenance": PROVENANCE,
         "bibliography": BIBLIOGRAPHY,
+        "methods": ((ELIGIBILITY, ("Trials of the data.",)), (OUTCOMES, ("Whatever was measured.",))),
         "strips": {a.spec.id: STRIP for a in chosen},
         "claims": decide(read_claims(CLAIMS), chosen)
         if {"md_5_trials", "md_2_trials"} <= {a.spec.id for a in chosen}

@@ -221,6 +221,25 @@ def test_every_characteristic_is_named_where_effects_are_regressed_on_it() -> No
     assert "mean age of the people" not in text(replace(asked, sensitivity=("leave_one_out",)))
 
 
+def test_the_criteria_of_a_question_are_printed_as_the_settings_have_them() -> None:
+    parts = dict(methods_text(CONFIG, [], SOFTWARE))
+    said = " ".join(parts[written.ELIGIBILITY])
+    for spec in CONFIG.analyses:
+        assert spec.title in said
+        assert all(column.replace("_", " ") in said for column in spec.where)
+    spec = replace(CONFIG.analyses[0], where={"vitamer": ("MK-7", "MK-4")})
+    changed = dict(methods_text(replace(CONFIG, analyses=(spec,)), [], SOFTWARE))[written.ELIGIBILITY]
+    assert changed == (f"Trials of the data (vitamer: MK-7 or MK-4) are eligible for: {spec.title}.",)
+    everything = dict(methods_text(replace(CONFIG, analyses=(replace(spec, where={}),)), [], SOFTWARE))
+    assert "(all of them)" in everything[written.ELIGIBILITY][0]
+
+
+def test_the_outcomes_of_a_question_are_printed_by_their_labels_in_their_order() -> None:
+    spec = replace(CONFIG.analyses[0], outcomes=("first_one", "second"))
+    parts = dict(methods_text(replace(CONFIG, analyses=(spec,)), [], SOFTWARE, {"second": "The second outcome"}))
+    assert f"{spec.title}: first one, then The second outcome." in parts[written.OUTCOMES][-1]
+
+
 def test_every_route_has_its_phrase() -> None:
     assert set(written.ROUTES) == {*ROUTES, *ARM_ROUTES}
 

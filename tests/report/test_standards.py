@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from k2meta import io
 from k2meta.analysis import MissingResults
 from k2meta.figures.lights import FILLS
 from k2meta.numbers import plain
@@ -14,6 +16,7 @@ from k2meta.report.flow_svg import flow_diagram
 from k2meta.report.html import SECTIONS
 from k2meta.report.language import overclaims
 from k2meta.report.lights_svg import lights
+from k2meta.report.methods_text import anchor, methods_text
 from k2meta.report.standards import bound_sentence, standards
 from k2meta.report.svg import plain_shapes
 from k2meta.tables import build_tables
@@ -123,7 +126,9 @@ def test_a_pool_of_one_says_that_nothing_is_pooled_and_no_missing_result_says_no
 
 
 def test_every_section_that_the_checklist_names_is_on_the_page() -> None:
-    assert {anchor for _, anchor in LOCATIONS.values()} <= set(SECTIONS)
+    config = io.read_settings(Path(__file__).parents[2] / "config" / "config.yaml")
+    parts = {anchor(heading) for heading, _ in methods_text(config, [], {})}
+    assert {name for _, name in LOCATIONS.values()} <= set(SECTIONS) | parts
     assert set(LOCATIONS) <= set(PRISMA_ITEMS)
 
 

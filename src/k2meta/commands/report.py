@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from k2meta.config import Config
 from k2meta.figures import caption, not_drawn, strip
 from k2meta.numbers import TracedCount
 from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render_html
+from k2meta.report.methods_sources import methods_references
 from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
 from k2meta.tables.parts import exact_twin
@@ -43,6 +45,7 @@ def report(
     gates = _gates(analyses, settings)
     told = [traced(analysis) for analysis in analyses]
     built = io.read_json(provenance)
+    labels = {outcome.id: outcome.label for outcome in found.outcomes}
     page = render_html(
         _meta(settings),
         told,
@@ -54,10 +57,11 @@ def report(
         io.read_bibliography(folder / "data" / "references.bib"),
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
-        outcomes={outcome.id: outcome.label for outcome in found.outcomes},
+        outcomes=labels,
         check_notes=found.notes,
         claims=decide(numbered(read_claims(found.claims), "claims"), told),
-        methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"]),
+        methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"], labels),
+        methods_bibliography=methods_references(settings, _methods_bibliography()),
         not_drawn={
             analysis.spec.id: {name: why for name in settings.figures if (why := not_drawn(name, analysis))}
             for analysis in told
@@ -73,6 +77,11 @@ def report(
     if strict and failures:
         typer.echo("\n".join(failures), err=True)
         raise typer.Exit(1)
+
+
+def _methods_bibliography() -> tuple[dict[str, str], ...]:
+    with resources.as_file(resources.files("k2meta.report") / "methods.bib") as path:
+        return io.read_bibliography(path)
 
 
 def _meta(settings: Config) -> ReviewMeta:

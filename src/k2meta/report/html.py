@@ -20,6 +20,7 @@ from k2meta.report import words
 from k2meta.report.cards import ASSOCIATION, Question, query_notes, question, trial_rows
 from k2meta.report.claims import claims_page
 from k2meta.report.methods import fitted_models, priors, read_as, relevance_lines
+from k2meta.report.methods_text import anchor
 from k2meta.report.standards import standards
 from k2meta.report.svg import letters, plain_shapes
 from k2meta.report.types import FigureAsset, ReviewMeta
@@ -76,6 +77,7 @@ def render_html(
     check_notes: Sequence[CheckNote] = (),
     claims: Sequence[Decided] = (),
     methods: Sequence[tuple[str, tuple[str, ...]]] = (),
+    methods_bibliography: Sequence[Mapping[str, str]] = (),
     not_drawn: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Render the whole report.
@@ -103,6 +105,8 @@ def render_html(
         Popular claims with their verdicts; without one their section is absent.
     methods : sequence of (str, tuple of str), optional
         Headings and paragraphs of the methods section (`k2meta.report.methods_text`).
+    methods_bibliography : sequence of mapping, optional
+        Papers behind the methods (`k2meta.report.methods_sources`), as ``bibliography`` has them.
     not_drawn : mapping, optional
         Analysis id to the reasons why figures are not drawn, by the id of the figure.
 
@@ -135,6 +139,7 @@ def render_html(
         "sections": {name: (i, SECTIONS[name]) for i, name in enumerate(shown, start=1)},
         "claims": claims_page(claims, analyses),
         "methods": methods,
+        "methods_bibliography": tuple(_reference(entry) for entry in methods_bibliography),
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
         "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
@@ -205,6 +210,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.finalize = _written
+    environment.filters["anchor"] = anchor
     environment.filters["first_up"] = words.first_up
     environment.filters["plain"] = plain
     environment.filters["tally"] = tally
@@ -293,7 +299,17 @@ def _flat(cell: object) -> str:
 
 
 def _reference(entry: Mapping[str, str]) -> tuple[str, str, str]:
-    parts = (entry.get("author", ""), entry.get("title", ""), text(entry.get("year", "")), entry.get("note", ""))
+    year = text(entry.get("year", ""))
+    parts = (entry.get("author", ""), entry.get("title", ""), _printed_in(entry, year), entry.get("note", ""))
     written = entry.get("text") or ". ".join(p.rstrip(".") for p in parts if p and p != "\N{EN DASH}") + "."
     href = f"https://doi.org/{entry['doi']}" if entry.get("doi") else link(entry.get("url", ""))
     return entry.get("key", ""), written, href
+
+
+def _printed_in(entry: Mapping[str, str], year: str) -> str:
+    """Write the journal with year, volume and pages, as far as the entry has them."""
+    volume = entry.get("volume", "")
+    if volume and entry.get("number"):
+        volume += f"({entry['number']})"
+    place = ":".join(filter(None, (volume, entry.get("pages", ""))))
+    return "; ".join(filter(None, (" ".join(filter(None, (entry.get("journal", ""), year))), place)))

@@ -180,7 +180,29 @@ MEDIANS: dict[str, str] = {
 Part = tuple[str, tuple[str, ...]]
 
 
-def methods_text(config: Config, analyses: Sequence[Analysis], software: Mapping[str, str]) -> tuple[Part, ...]:
+CRITERIA: dict[str, dict[str, str]] = {
+    "design_class": {
+        "rct": "randomised controlled trial",
+        "single_arm": "trial of one arm without control",
+        "no_control": "trial without a control of its own",
+        "other_comparison": "trial of another comparison",
+    },
+}
+"""Words for the values of columns that many reviews have; what is not here is printed as the data have it."""
+ELIGIBILITY, OUTCOMES = "Eligibility criteria", "Outcomes and effect measures"
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor of a part of the methods section."""
+    return f"methods-{heading.lower().replace(' ', '-')}"
+
+
+def methods_text(
+    config: Config,
+    analyses: Sequence[Analysis],
+    software: Mapping[str, str],
+    outcomes: Mapping[str, str] | None = None,
+) -> tuple[Part, ...]:
     """Write the methods section.
 
     Parameters
@@ -191,6 +213,8 @@ def methods_text(config: Config, analyses: Sequence[Analysis], software: Mapping
         Every analysis, in the order of the settings.
     software : mapping
         Package to version, as the provenance holds them.
+    outcomes : mapping, optional
+        Outcome id to the label people read, from the outcome dictionary.
 
     Returns
     -------
@@ -199,7 +223,8 @@ def methods_text(config: Config, analyses: Sequence[Analysis], software: Mapping
     """
     parts: tuple[Part, ...] = (
         ("Data", _data(config)),
-        ("Outcomes and effect measures", _outcomes(config)),
+        (ELIGIBILITY, _eligibility(config)),
+        (OUTCOMES, (*_outcomes(config), *_taken(config, outcomes or {}))),
         ("From printed results to effects", (*_routes(analyses), *_conversions(config))),
         ("Statistical models", tuple(model_sentence(model, config) for model in config.models)),
         ("How an answer is read", _reading(config)),
@@ -220,6 +245,32 @@ def _data(config: Config) -> tuple[str, ...]:
         "by the longest follow-up. Results known from machine-written pages, and results with an open "
         "error-level data query, stay outside.",
     )
+
+
+def _eligibility(config: Config) -> tuple[str, ...]:
+    """Say which studies each question takes: its own criteria, grouped where questions share them."""
+    groups: dict[str, list[str]] = {}
+    for spec in config.analyses:
+        noun = "Cohorts" if spec.source == "cohorts" else "Trials"
+        criteria = "; ".join(
+            f"{column.replace('_', ' ')}: {' or '.join(_value(column, value) for value in allowed)}"
+            for column, allowed in spec.where.items()
+        )
+        groups.setdefault(f"{noun} of the data ({criteria or 'all of them'})", []).append(spec.title)
+    return tuple(f"{what} are eligible for: {'; '.join(titles)}." for what, titles in groups.items())
+
+
+def _value(column: str, value: str) -> str:
+    return CRITERIA.get(column, {}).get(value, value.replace("_", " "))
+
+
+def _taken(config: Config, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the outcomes that each question takes, in the order in which they are preferred."""
+    said = [
+        f"{spec.title}: {', then '.join(labels.get(name, name.replace('_', ' ')) for name in spec.outcomes)}"
+        for spec in config.analyses
+    ]
+    return (f"Outcomes of each question, in the order in which a study’s result is taken: {'; '.join(said)}.",)
 
 
 def _outcomes(config: Config) -> tuple[str, ...]:

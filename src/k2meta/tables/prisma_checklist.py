@@ -15,11 +15,11 @@ TO_FILL = "to be filled by a person"
 LOCATIONS: dict[str, tuple[str, str]] = {
     "1": ("Title of this page", "answer"),
     "4": ("Question below the title", "answer"),
-    "5": ("Settings: where", "provenance"),
+    "5": ("Methods: eligibility criteria", "methods-eligibility-criteria"),
     "6": ("How the trials were found", "flow"),
-    "10a": ("Settings: outcomes", "provenance"),
+    "10a": ("Methods: outcomes and effect measures", "methods-outcomes-and-effect-measures"),
     "11": ("Risk of bias", "bias"),
-    "12": ("Question by question", "questions"),
+    "12": ("Methods: outcomes and effect measures", "methods-outcomes-and-effect-measures"),
     "13a": ("Which trials, which results", "trials"),
     "13b": ("From the printed cell to the effect", "questions"),
     "13c": ("Question by question", "questions"),
@@ -42,7 +42,7 @@ LOCATIONS: dict[str, tuple[str, str]] = {
     "23c": ("What this review is not", "limits"),
     "27": ("Provenance and references", "provenance"),
 }
-"""Items that this report holds: words and anchor of the section; the others are left to a person."""
+"""Items that this report holds: words and anchor of the section or its part; the rest is left to a person."""
 
 
 def prisma_checklist(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> TableData:

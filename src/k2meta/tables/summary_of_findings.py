@@ -233,7 +233,7 @@ _COLUMNS = (
     Column("prediction_high"),
     Column(
         "prediction",
-        "True effect in a new study",
+        "Effect in a new study",
         show_interval("prediction_low", "prediction_high"),
         numeric=True,
         filed=False,
