@@ -416,7 +416,28 @@ def test_hashes_commands_and_settings_are_printed(page: Page) -> None:
 def test_an_empty_review_is_still_a_page() -> None:
     page = Page(render([], queries=(), trials=(), provenance={}, bibliography=()))
     assert page.headings.count(1) == 1
-    assert [i for i in page.ids if i in SECTIONS] == [name for name in SECTIONS if name != "claims"]
+    asked = [name for name in SECTIONS if name not in ("claims", "cohorts")]
+    assert [i for i in page.ids if i in SECTIONS] == asked
+    assert "cohort" not in page.text.lower()
+
+
+def part_of(html: str, analysis: Analysis) -> str:
+    start = html.index(f'<article class="question" id="q-{analysis.spec.id}"')
+    return html[start : html.index("</article>", start)]
+
+
+@pytest.mark.parametrize(("k", "many"), [(0, "No trial"), (1, "One trial"), (2, "")])
+def test_where_nothing_is_pooled_one_sentence_stands_for_what_is_not_drawn(k: int, many: str) -> None:
+    analysis = named(k, "MD")
+    why = f"k = {k}: not drawn for fewer than three trials."
+    reasons = {analysis.spec.id: dict.fromkeys(("funnel", "cumulative", "baujat", "bubble"), why)}
+    said = part_of(render([analysis], not_drawn=reasons), analysis)
+    folded = f"{many}: no table of models, no funnel plot and no other figure of a pool."
+    assert (folded in said) == bool(many)
+    assert said.count("no table of models") == bool(many)
+    assert said.count("not drawn for fewer") == (not many)
+    assert (f"<li>Funnel plot; Cumulative analysis; Baujat plot: {why}</li>" in said) == (not many)
+    assert ("Every model" in said) == (not many)
 
 
 def test_the_page_is_the_same_twice_and_small(html: str) -> None:

@@ -159,6 +159,7 @@ class Question:
     comparisons: tuple[tuple[str, ...], ...]
     further: tuple[tuple[str, Picture], ...]
     not_drawn: tuple[tuple[str, str], ...]
+    unpooled: str
     derivations: TableData
     models: TableData
     dropped: TableData
@@ -397,10 +398,10 @@ def question(
         left_out=words.left_out_sentence(analysis),
         comparisons=tuple(_comparison(row) for row in analysis.comparisons),
         further=_further(name, figures),
-        # The others stand beside the check they draw, which says itself why it was not run.
-        not_drawn=tuple((FURTHER_NAMES[one], why) for one, why in not_drawn.items() if one in FURTHER_NAMES),
+        not_drawn=_not_drawn(not_drawn) if analysis.fits else (),
+        unpooled="" if analysis.fits else _unpooled(analysis),
         derivations=tables["effects"].where("analysis", name).hiding("analysis"),
-        models=tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit"),
+        models=_of_models(tables["pooled_results"].where("analysis", name).hiding("title", "people", "unit")),
         dropped=tables["left_out"].where("analysis", name).hiding("analysis"),
         one_out=tables["leave_one_out"].where("analysis", name).hiding("analysis"),
         influence=tables["influence"].where("analysis", name).hiding("analysis"),
@@ -415,6 +416,28 @@ def question(
         checked=check_words.checks_sentence(analysis, tables["model_checks"].where("analysis", name)),
         model_checks=tables["model_checks"].where("analysis", name).hiding("analysis"),
     )
+
+
+def _not_drawn(reasons: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return each reason once, behind the names of the figures that it keeps from being drawn."""
+    # The others stand beside the check they draw, which says itself why it was not run.
+    named = [(FURTHER_NAMES[one], why) for one, why in reasons.items() if one in FURTHER_NAMES]
+    return tuple(
+        ("; ".join(label for label, said in named if said == why), why)
+        for why in dict.fromkeys(why for _, why in named)
+    )
+
+
+def _unpooled(analysis: Analysis) -> str:
+    """Say in one sentence what is missing below a question for which nothing is pooled."""
+    noun = words.noun(analysis.spec)
+    many = {0: f"No {noun}", 1: f"One {noun}"}.get(analysis.k, f"No fit of these {noun}s")
+    return f"{many}: no table of models, no funnel plot and no other figure of a pool."
+
+
+def _of_models(table: TableData) -> TableData:
+    """Return the models of one question without the row that says that there is none."""
+    return replace(table, rows=tuple(row for row in table.rows if row["estimate"] is not None))
 
 
 def _further(name: str, figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[str, Picture], ...]:

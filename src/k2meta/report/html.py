@@ -50,7 +50,7 @@ SECTIONS: dict[str, str] = {
     "numbers": "Where each number comes from",
     "provenance": "Provenance and references",
 }
-"""Sections of the page in order: anchor and heading."""
+"""Sections of the page in order: anchor and heading; those of cohorts and claims only where there are any."""
 
 _TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 
@@ -129,7 +129,9 @@ def render_html(
         _question(a, figures, tables, strips or {}, gates or {}, outcomes or {}, reasons.get(a.spec.id, {}))
         for a in analyses
     )
-    shown = [name for name in SECTIONS if name != "claims" or claims]
+    of_cohorts = tuple(q for q in questions if q.card.label == ASSOCIATION)
+    asked = {"claims": bool(claims), "cohorts": bool(of_cohorts)}
+    shown = [name for name in SECTIONS if asked.get(name, True)]
     kept = standards(analyses, tables)
     page = {
         "standards": kept,
@@ -143,7 +145,7 @@ def render_html(
         "headline": tuple(q for q in questions if q.card.headline),
         "others": tuple(q for q in questions if not q.card.headline),
         "of_trials": tuple(q for q in questions if q.card.label != ASSOCIATION),
-        "of_cohorts": tuple(q for q in questions if q.card.label == ASSOCIATION),
+        "of_cohorts": of_cohorts,
         "trials": trial_rows(trials, analyses),
         "open_queries": query_notes([q for q in queries if q.status == "open"]),
         "decided_queries": query_notes([q for q in queries if q.status != "open"]),
