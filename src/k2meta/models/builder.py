@@ -418,7 +418,8 @@ def checked_priors(tau_prior: HalfNormal, mu_prior: Normal | None) -> dict[str, 
     check_mu_prior(mu_prior)
     if not isinstance(tau_prior, HalfNormal):
         raise InputError(
-            f"tau_prior = {tau_prior!r}: sampled models have a half-normal prior for tau, for example HalfNormal(0.5)"
+            f"tau_prior = {tau_prior!r}: a sampled model has a half-normal prior for tau, "
+            "for example HalfNormal(0.5)"
         )
     return {"tau_prior": tau_prior.describe(), "mu_prior": mu_prior.describe() if mu_prior else "flat"}
 
