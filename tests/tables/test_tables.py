@@ -179,10 +179,22 @@ def test_the_strip_of_priors_files_every_posterior_and_marks_the_prior_of_the_fi
     assert (lead["estimate"], lead["low"], lead["prediction_high"]) == pytest.approx(
         (fit.mu.value, fit.mu.low, fit.prediction.high if fit.prediction else None), rel=SAME_POSTERIOR
     )
+    assert {row["statistic"] for row in table.rows} == {"posterior mean"}
     assert [row["estimate"] is None for row in table.rows] == [bool(row["not_run"]) for row in table.rows]
     shown = [dict(zip([c.id for c in table.visible], row, strict=True)) for row in table.shown]
     assert "improper posterior" in shown[-1]["not_run"].text
     assert shown[-1]["interval"].text == "–"
+
+
+def test_the_strip_of_a_ratio_files_medians_and_says_so() -> None:
+    analysis = samples.analysis(5, "LOGRATIO")
+    table = TABLES["prior_strip"]([analysis], [])
+    (lead,) = [row for row in table.rows if row["leads"]]
+    assert lead["estimate"] == pytest.approx(analysis.fits["bayes_exact"].mu.median, rel=SAME_POSTERIOR)
+    assert {row["statistic"] for row in table.rows} == {"posterior median"}
+    assert any("of a ratio posterior medians" in note for note in table.notes)
+    pooled = TABLES["pooled_results"]([analysis], [])
+    assert any("exponential of the estimate on the log scale" in note for note in pooled.notes)
 
 
 def test_the_averaged_models_share_the_whole_probability_before_and_after() -> None:

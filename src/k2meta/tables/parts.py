@@ -216,6 +216,11 @@ def scale(spec: Spec) -> str:
     return f"natural log of the {spec.unit or 'ratio'}" if spec.measure == "LOGRATIO" else spec.unit
 
 
+def centre(spec: Spec) -> str:
+    """Name the centre of a posterior that people read: a ratio has its median, which is the same on either scale."""
+    return "median" if spec.measure == "LOGRATIO" else "mean"
+
+
 def link(url: str) -> str:
     """Return a URL when it is an ordinary web address, else nothing: no other scheme may be clicked."""
     return url if url.startswith(("https://", "http://")) else ""

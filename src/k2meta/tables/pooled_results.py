@@ -38,6 +38,7 @@ def pooled_results(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) 
         notes=(
             "τ is the between-study standard deviation, on the log scale for ratios; a dash means that "
             "the model or the number of studies does not give the quantity.",
+            *_ratios(analyses),
             *_levels(rows),
         ),
     )
@@ -97,6 +98,16 @@ def _row(analysis: Analysis, model: str, fit: Fit) -> Row:
 def _levels(rows: Sequence[Row]) -> tuple[str, ...]:
     levels = sorted({level for row in rows if (level := number(row, "level")) is not None})
     return (f"Level of the intervals: {' and '.join(percent(level) for level in levels)}.",) if levels else ()
+
+
+def _ratios(analyses: Sequence[Analysis]) -> tuple[str, ...]:
+    """Say what the estimate of a Bayesian model of ratios is, where there is one."""
+    ratios = (analysis for analysis in analyses if analysis.spec.measure == "LOGRATIO")
+    if not any(fit.mu.median is not None for analysis in ratios for fit in analysis.fits.values()):
+        return ()
+    return (
+        "The estimate of a ratio is the exponential of the estimate on the log scale, also that of a posterior mean.",
+    )
 
 
 def _tau(row: Row) -> str:
