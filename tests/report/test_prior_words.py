@@ -178,7 +178,9 @@ def test_a_cohort_has_an_association_and_no_effect_of_a_treatment() -> None:
 def test_the_agreement_line_ends_both_means_where_the_monte_carlo_error_begins() -> None:
     analysis = samples.analysis(5)
     exact = analysis.fits["bayes_exact"]
-    found = replace(exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.034)
+    found = replace(
+        exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.034, ebfmi=0.9
+    )
     fit = replace(exact, posterior=None, diagnostics=found, mu=replace(exact.mu, value=exact.mu.value + 0.05))
     shown = gate(replace(analysis, fits={**analysis.fits, "bayes_mcmc": fit}), ())
     assert shown is not None

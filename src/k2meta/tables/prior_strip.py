@@ -51,8 +51,8 @@ def prior_strip(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
         rows=tuple(rows),
         caption="The pooled estimate under other priors of τ",
         notes=(
-            "Estimates are posterior means, of a ratio posterior medians; intervals are equal-tailed. P(below) is the probability that the mean is below zero "
-            "(a ratio below one) under that prior.",
+            "Estimates are posterior means, of a ratio posterior medians; intervals are equal-tailed. P(below) is "
+            "the probability that the mean is below zero (a ratio below one) under that prior.",
         ),
     )
 
