@@ -82,8 +82,9 @@ class SmallStudyTest:
 class UnderPrior:
     """The posterior under one prior of tau, or the reason why there is none.
 
-    ``mean``, ``low`` and ``high`` are those of mu, ``new_low`` and ``new_high`` of the true effect in a new study,
-    ``below_zero`` is the probability that mu is negative. ``lead`` marks the prior of the fit that is drawn.
+    ``mean``, ``median``, ``low`` and ``high`` are those of mu, ``new_low`` and ``new_high`` of the true effect in
+    a new study, ``below_zero`` is the probability that mu is negative. ``lead`` marks the prior of the fit that is
+    drawn.
     """
 
     prior: str
@@ -97,6 +98,11 @@ class UnderPrior:
     tau_median: float | None
     below_zero: float | None
     not_run: str
+    median: float | None = None
+
+    def centre(self, measure: str) -> float | None:
+        """Return the posterior mean; of a ratio the median, which is the same on the log scale and off it."""
+        return self.median if measure == "LOGRATIO" else self.mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -54,7 +55,10 @@ def test_a_finished_run_computes_nothing_again(whole, monkeypatch):
 
 def test_the_verdict_is_printed_and_tabulated_for_every_parameter(whole):
     output = exact(whole, 12).output
-    assert "exact, tau ~ half-normal with scale 0.5, 12 simulations of 3 studies: every band holds" in output
+    assert (
+        "exact, tau ~ half-normal with scale 0.5, 12 simulations of 3 studies: every band and every coverage holds"
+        in output
+    )
     with (whole / "table.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["parameter"] for row in rows] == ["mu", "tau", "theta"]
@@ -63,8 +67,33 @@ def test_the_verdict_is_printed_and_tabulated_for_every_parameter(whole):
 
 
 def test_a_coverage_that_is_off_is_marked_with_its_standard_errors():
-    assert _held(Coverage(0.8, 0.773, 0.0089)) == "80 % in 77.3 % (-3.0 standard errors)"
-    assert _held(Coverage(0.8, 0.774, 0.0089)) == "80 % in 77.4 %"
+    assert _held(Coverage(0.8, 0.773, 0.0089, p=0.003)) == "80 % in 77.3 % (-3.0 standard errors)"
+    assert _held(Coverage(0.8, 0.774, 0.0089, p=0.004)) == "80 % in 77.4 %"
+    assert _held(Coverage(0.8, 0.770, 0.0089, p=0.001)) == "80 % in 77.0 % (-3.4 standard errors) REFUTED"
+
+
+def too_timid(n):
+    """Answers whose middle half holds the truth in 54 of 100 cases, evenly spaced otherwise."""
+    even = (np.arange(n) + 0.5) / n
+    return np.interp(even, (0, 0.23, 0.77, 1), (0, 0.25, 0.75, 1)), even
+
+
+def test_a_coverage_that_is_refuted_fails_the_command_though_every_band_holds(tmp_path):
+    timid, even = too_timid(2000)
+    for i in range(2000):
+        title = f"exact_half_normal_0_5 k={STUDIES} seed=20"
+        io.append_ranks(tmp_path / "exact_half_normal_0_5.ranks.csv", title, i, [timid[i], even[i], even[i]])
+    result = exact(tmp_path, 2000)
+    assert "NOT CALIBRATED" in result.output
+    assert "mu: inside its band" in result.output
+    assert "50 % in 54.0 % (+3.6 standard errors) REFUTED" in result.output
+    assert result.exit_code == 1
+    rows = io.read_table(tmp_path / "table.csv").rows
+    assert [(row["inside"], row["passed"]) for row in rows] == [
+        ("true", "false"),
+        ("true", "true"),
+        ("true", "true"),
+    ]
 
 
 def test_another_prior_adds_its_rows_and_the_same_one_replaces_its_own(whole, tmp_path):

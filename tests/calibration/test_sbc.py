@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from scipy.special import ndtr
 
 from k2meta.calibration import ENGINES, Pit, SampledEngine, ecdf_band, exact_engine, judged, sbc, simulate
 from k2meta.calibration.engines import _rank
+from k2meta.calibration.verdict import LEVELS, _coverage
 from k2meta.models.bayes_mcmc import HierarchicalSampler
 from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
 from k2meta.models.priors import HalfCauchy, HalfNormal, Normal, Uniform
@@ -22,6 +24,9 @@ MU = Normal(0.0, 1.0)
 SIMULATIONS, STUDIES, SEED = 64, 5, 20
 # Of each band: nine of them (three priors, three parameters) then hold together in 91 of 100 cases.
 LEVEL = 0.99
+SETTINGS = {"tau_prior": TAU[0], "mu_prior": MU, "seed": SEED}
+# Sums of binomial probabilities against SciPy's incomplete beta function.
+P = 1e-9
 # A grid in steps of 0.001 (a theta tied to mu by a small tau jumps there) and 0.005, halved by the midpoint rule.
 GRID = 2e-5
 # The band's level is set by 10 000 draws and checked by 4 000 others: four standard errors of the difference,
@@ -69,6 +74,34 @@ def test_too_wide_posteriors_fail_by_coverage():
     found = sbc(SIMULATIONS, STUDIES, tau_prior=TAU[0], mu_prior=MU, seed=SEED, level=LEVEL, engine=timid)
     assert found.mu.coverage[0].value == 1.0
     assert not found.mu.coverage[0].kept
+    assert found.mu.coverage[0].refuted
+    assert not found.passed
+
+
+@pytest.mark.parametrize(
+    ("n", "held", "level"), [(64, 40, 0.5), (1000, 969, 0.95), (1000, 1000, 0.95), (20, 0, 0.8)]
+)
+def test_the_p_value_of_a_coverage_sums_binomial_probabilities(n, held, level):
+    # The first ranks lie in the middle of the interval, the others at its ends: none is on an edge.
+    pit = np.where(np.arange(n) < held, 0.5, 0.0005)
+    found = next(one for one in judged(Pit(pit, pit, pit), 3, **SETTINGS).mu.coverage if one.level == level)
+    chance = [math.comb(n, x) * level**x * (1 - level) ** (n - x) for x in range(n + 1)]
+    assert found.value == held / n
+    assert found.p == pytest.approx(min(1.0, 2 * min(sum(chance[: held + 1]), sum(chance[held:]))), rel=P)
+
+
+def test_nine_coverages_of_a_right_engine_are_refuted_in_one_of_a_hundred_calibrations():
+    # Uniform ranks are those of a right engine. Bonferroni and whole counts keep the chance below 1 %.
+    rng, wrong = np.random.default_rng(8), 0
+    for _ in range(1000):
+        pit = rng.uniform(size=(3, 500))
+        counts = [np.count_nonzero(abs(one - 0.5) <= level / 2) for one in pit for level in LEVELS]
+        wrong += any(_refuted(count, 500, level) for count, level in zip(counts, LEVELS * 3, strict=True))
+    assert 0 < wrong <= 10 + 3 * np.sqrt(10)
+
+
+def _refuted(held, n, level):
+    return _coverage(np.where(np.arange(n) < held, 0.5, 0.0005), level).refuted
 
 
 def test_theta_lies_where_a_grid_of_tau_and_mu_puts_it():

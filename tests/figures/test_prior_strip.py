@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -20,8 +21,9 @@ def test_every_prior_has_its_row_of_data_at_full_precision(k: int, measure: str)
     fit = analysis.fits["bayes_exact"]
     (lead,) = [row for row in rows if row["lead"] == "yes"]
     assert fit.prediction is not None
-    assert (lead["mean"], lead["low"], lead["high"], lead["new_low"], lead["tau_median"]) == pytest.approx(
-        (fit.mu.value, fit.mu.low, fit.mu.high, fit.prediction.low, fit.tau.median), rel=1e-9
+    names = ("mean", "median", "low", "high", "new_low", "tau_median")
+    assert tuple(lead[name] for name in names) == pytest.approx(
+        (fit.mu.value, fit.mu.median, fit.mu.low, fit.mu.high, fit.prediction.low, fit.tau.median), rel=1e-9
     )
     assert lead["p_below_zero"] == pytest.approx(fit.prob(mu_below=0.0), rel=1e-9)
 
@@ -50,6 +52,20 @@ def test_the_words_for_those_who_cannot_see_it_name_every_prior() -> None:
     assert "Mean under 11 priors of τ: Half-normal, scale 0.25: −0.35 (−0.71 to 0.03);" in alt
     assert "Half-normal, scale 0.5 (leading)" in alt
     assert "Rhodes et al. 2015" in alt
+
+
+def test_a_ratio_is_drawn_and_told_at_its_median() -> None:
+    analysis = samples.analysis(8, "LOGRATIO")
+    apart = [dataclasses.replace(row, mean=9.0) for row in analysis.prior_strip]
+    figure = prior_strip(dataclasses.replace(analysis, prior_strip=tuple(apart)))
+    texts = [item.get_text() for item, _ in look.texts(figure.figure)]
+    assert "Median, 95 % CrI" in texts
+    fit = analysis.fits["bayes_exact"]
+    assert fit.mu.median is not None
+    shown = f"{math.exp(fit.mu.median):.2f} ({math.exp(fit.mu.low):.2f} to {math.exp(fit.mu.high):.2f})"
+    assert shown in texts
+    assert f"Median under {len(apart)} priors of τ" in figure.alt
+    assert shown in figure.alt
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -10,9 +10,9 @@ import pytest
 import k2meta as km
 from k2meta.models.bayes_mcmc import MCSE_ALLOWED
 from k2meta.models.bayes_mcmc_regression import RegressionSampler
-from k2meta.models.builder import ESS_AT_LEAST, RHAT_BELOW
 from k2meta.models.design import CollinearityError
 from k2meta.models.errors import InputError
+from k2meta.models.gate import ESS_AT_LEAST, RHAT_BELOW
 from tests.references import load
 
 PRIOR = km.priors.HalfNormal(0.5)

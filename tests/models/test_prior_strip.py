@@ -27,9 +27,27 @@ def test_every_row_is_the_posterior_of_the_full_model(mu_prior, k):
     for row, prior in zip(rows, priors, strict=True):
         fit = km.bayes_random_effects(YI[:k] + 10.0, VI[:k], tau_prior=prior, mu_prior=mu_prior, level=0.9)
         assert row.tau_prior == prior.describe()
-        found = (row.mean, row.low, row.high, row.tau_median, row.below_zero, row.new_low, row.new_high)
+        found = (
+            row.mean,
+            row.median,
+            row.low,
+            row.high,
+            row.tau_median,
+            row.below_zero,
+            row.new_low,
+            row.new_high,
+        )
         mu, new = fit.mu, fit.prediction
-        expected = (mu.value, mu.low, mu.high, fit.tau.median, fit.prob(mu_below=0.0), new.low, new.high)
+        expected = (
+            mu.value,
+            mu.median,
+            mu.low,
+            mu.high,
+            fit.tau.median,
+            fit.prob(mu_below=0.0),
+            new.low,
+            new.high,
+        )
         assert found == pytest.approx(expected, rel=SAME, abs=1e-12)
         assert row.not_run == ""
 

@@ -20,6 +20,7 @@ from k2meta.report.html import SECTIONS
 from k2meta.report.methods_text import ELIGIBILITY, OUTCOMES
 from k2meta.report.svg import FIGURE, UnsafeDrawingError, plain_shapes
 from k2meta.tables import build_tables
+from k2meta.tables.parts import gate_failures
 from k2meta.types import Cell, CheckNote, Query
 from tests import samples
 
@@ -354,7 +355,10 @@ def test_open_queries_come_first_and_are_counted(page: Page) -> None:
 def sampled(analysis: Analysis) -> Analysis:
     exact = analysis.fits["bayes_exact"]
     found = replace(exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.4)
-    fit = replace(exact, model="bayes_mcmc", method="PyMC", posterior=None, diagnostics=found)
+    found = replace(found, ebfmi=0.9)
+    # Ends that no other number of the page has.
+    mu = replace(exact.mu, low=-4321.5, high=8765.0)
+    fit = replace(exact, model="bayes_mcmc", method="PyMC", posterior=None, diagnostics=found, mu=mu)
     return replace(analysis, fits={**analysis.fits, "bayes_mcmc": fit})
 
 
@@ -369,6 +373,23 @@ def test_a_failed_sampler_stands_in_a_visible_box() -> None:
     assert "R-hat 1.001, bulk ESS 3100" in passed
     unknown = render([analysis])
     assert "The diagnostics gate was not run for the sampled fit." in unknown
+
+
+def test_a_page_prints_no_number_of_a_sampled_fit_that_failed_its_gate() -> None:
+    analysis = sampled(named(5, "MD"))
+    fit = analysis.fits["bayes_mcmc"]
+    divergent = replace(fit, diagnostics=replace(fit.diagnostics, divergences=3))
+    failed = replace(analysis, fits={**analysis.fits, "bayes_mcmc": divergent})
+    name = analysis.spec.id
+    passed = Page(render([analysis], gates={name: ()})).text
+    assert "8765" in passed
+    assert "The sampled posterior mean is" in passed
+    text = Page(render([failed], gates={name: gate_failures(failed, divergent)})).text
+    assert "3 divergent transitions." in text
+    assert "gate not passed, so no number is printed" in text
+    assert "8765" not in text
+    assert "The sampled posterior mean is" not in text
+    assert "R-hat 1.001" in text
 
 
 def test_the_checks_of_the_model_stand_below_a_sampled_fit_that_passed_its_gate() -> None:

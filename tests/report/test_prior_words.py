@@ -36,11 +36,29 @@ def test_the_sentence_holds_the_smallest_and_largest_number_of_the_strip(k: int,
     said = prior_words.strip_sentence(analysis)
     decimals = places(measure, analysis.fits[analysis.lead].mu.se)
     rows = [row for row in analysis.prior_strip if row.not_run == ""]
-    for name in ("mean", "low", "high"):
+    for name in ("median" if measure == "LOGRATIO" else "mean", "low", "high"):
         values = [getattr(row, name) for row in rows]
         low, high = (fixed(displayed(measure, value), decimals) for value in (min(values), max(values)))
         assert (low if low == high else f"{low} to {high}") in said
     assert f"{words.number_word(len(rows))} priors" in said.lower()
+
+
+def test_a_ratio_is_told_by_its_median_and_never_by_the_mean_of_its_logarithm() -> None:
+    analysis = samples.analysis(4, "LOGRATIO")
+    fit = analysis.fits["bayes_exact"]
+    # Far apart, so that one cannot be read for the other.
+    skew = replace(fit, mu=replace(fit.mu, value=-1.0, median=-0.5))
+    rows = tuple(replace(row, mean=-1.0) for row in analysis.prior_strip)
+    analysis = replace(analysis, fits={**analysis.fits, "bayes_exact": skew}, prior_strip=rows)
+    first, *_ = words.posterior_sentences(analysis)
+    assert re.search(r"^Posterior median .*0\.61 \(95 % CrI ", first)  # exp(-0.5)
+    assert first.endswith("is that of a ratio of 0.37.")  # exp(-1)
+    assert "the posterior median is" in prior_words.strip_sentence(analysis)
+    assert "0.37" not in prior_words.strip_sentence(analysis)
+    assert "posterior mean" not in " ".join(words.posterior_sentences(analysis))
+    assert "The mean on the log scale, averaged over these models, is that of" in " ".join(
+        prior_words.averaged_sentences(analysis)
+    )
 
 
 def test_two_studies_leave_the_answer_to_the_prior_and_five_do_not() -> None:
@@ -160,7 +178,9 @@ def test_a_cohort_has_an_association_and_no_effect_of_a_treatment() -> None:
 def test_the_agreement_line_ends_both_means_where_the_monte_carlo_error_begins() -> None:
     analysis = samples.analysis(5)
     exact = analysis.fits["bayes_exact"]
-    found = replace(exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.034)
+    found = replace(
+        exact.diagnostics, rhat=1.001, ess_bulk=3100.0, ess_tail=2900.0, divergences=0, mcse_mu=0.034, ebfmi=0.9
+    )
     fit = replace(exact, posterior=None, diagnostics=found, mu=replace(exact.mu, value=exact.mu.value + 0.05))
     shown = gate(replace(analysis, fits={**analysis.fits, "bayes_mcmc": fit}), ())
     assert shown is not None

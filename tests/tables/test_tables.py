@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
-from k2meta.analysis import Conversion
+from k2meta.analysis import Analysis, Conversion
 from k2meta.tables import TABLES, build_tables
 from k2meta.tables.parts import (
+    gate_failures,
     held_back,
     link,
     missing,
@@ -20,6 +23,7 @@ from k2meta.tables.parts import (
     weight_shares,
 )
 from k2meta.tables.summary_of_findings import summary_of_findings
+from k2meta.tables.writers import WRITERS
 from k2meta.types import Query
 from tests import samples
 
@@ -165,6 +169,66 @@ def test_a_table_is_a_data_frame_at_full_precision() -> None:
     assert frame["estimate"].to_list() == [row["estimate"] for row in table.rows]
 
 
+def divergent(measure: str = "MD") -> Analysis:
+    """Return an analysis whose sampled fit has three divergent transitions, and ends that nothing else has."""
+    analysis = samples.analysis(5, measure)
+    exact = analysis.fits["bayes_exact"]
+    found = replace(
+        exact.diagnostics,
+        rhat=1.0,
+        ess_bulk=4e3,
+        ess_tail=4e3,
+        divergences=3,
+        ebfmi=0.9,
+        mcse_mu=0.1,
+        mcse_tau=0.1,
+    )
+    mu = replace(exact.mu, low=-4321.5, high=8765.0)
+    fit = replace(exact, method="PyMC", posterior=None, diagnostics=found, mu=mu)
+    checks = samples.model_checks(tuple(effect.study_id for effect in analysis.effects))
+    return replace(analysis, fits={**analysis.fits, checks.model: fit}, model_checks=checks)
+
+
+def test_a_sampled_fit_that_failed_its_gate_keeps_its_row_and_prints_no_number() -> None:
+    analysis = divergent()
+    rows = TABLES["pooled_results"]([analysis], []).rows
+    (row,) = [row for row in rows if row["gate"] is not None]
+    assert row["gate"] == "not passed"
+    assert str(row["method"]).startswith("PyMC: gate not passed")
+    numbers = {name for name, value in row.items() if isinstance(value, float)}
+    assert numbers <= {"people", "k", "people_known_in"}
+    checks = TABLES["model_checks"]([analysis], [])
+    assert [(row["check"], row["value"], row["attention"]) for row in checks.rows] == [("gate", None, True)]
+    assert {cell.text for cell in checks.shown[0]} >= {"Sampler: PyMC", "–"}
+
+
+def test_no_format_of_the_tables_prints_a_number_of_a_sampled_fit_that_failed_its_gate() -> None:
+    failed = divergent()
+    fit = failed.fits["bayes_mcmc"]
+    passed = replace(fit, diagnostics=replace(fit.diagnostics, divergences=0))
+    for analysis, there in ((failed, False), (replace(failed, fits={**failed.fits, "bayes_mcmc": passed}), True)):
+        made = build_tables([analysis], [])
+        filed = " ".join(str(value) for row in made["pooled_results"].values for value in row)
+        written = [raw for write in WRITERS.values() for raw in write(made, "A review", ["A"]).values()]
+        texts = [filed, *(document(raw) for raw in written)]
+        assert any("8765" in text for text in texts[1:]) == ("8765" in filed) == there
+
+
+def document(raw: bytes) -> str:
+    """Return the text of a written table, out of the archive of a Word file."""
+    if not raw.startswith(b"PK"):
+        return raw.decode("utf-8")
+    with ZipFile(BytesIO(raw)) as archive:
+        return archive.read("word/document.xml").decode("utf-8")
+
+
+def test_a_sampled_fit_without_an_exact_one_was_not_held_against_anything() -> None:
+    analysis = divergent()
+    fit = analysis.fits["bayes_mcmc"]
+    alone = replace(analysis, fits={"bayes_mcmc": fit}, lead="bayes_mcmc")
+    assert gate_failures(alone, fit) == ("The diagnostics gate was not run for the sampled fit.",)
+
+
 def test_a_test_that_was_not_run_says_why_and_an_adjustment_shows_its_interval() -> None:
     table = TABLES["small_study"]([samples.analysis(5, "SMD")], [])
     cells = [{c.id: s.text for c, s in zip(table.visible, row, strict=True)} for row in table.shown]
@@ -180,10 +244,22 @@ def test_the_strip_of_priors_files_every_posterior_and_marks_the_prior_of_the_fi
     assert (lead["estimate"], lead["low"], lead["prediction_high"]) == pytest.approx(
         (fit.mu.value, fit.mu.low, fit.prediction.high if fit.prediction else None), rel=SAME_POSTERIOR
     )
+    assert {row["statistic"] for row in table.rows} == {"posterior mean"}
     assert [row["estimate"] is None for row in table.rows] == [bool(row["not_run"]) for row in table.rows]
     shown = [dict(zip([c.id for c in table.visible], row, strict=True)) for row in table.shown]
     assert "improper posterior" in shown[-1]["not_run"].text
     assert shown[-1]["interval"].text == "–"
+
+
+def test_the_strip_of_a_ratio_files_medians_and_says_so() -> None:
+    analysis = samples.analysis(5, "LOGRATIO")
+    table = TABLES["prior_strip"]([analysis], [])
+    (lead,) = [row for row in table.rows if row["leads"]]
+    assert lead["estimate"] == pytest.approx(analysis.fits["bayes_exact"].mu.median, rel=SAME_POSTERIOR)
+    assert {row["statistic"] for row in table.rows} == {"posterior median"}
+    assert any("of a ratio posterior medians" in note for note in table.notes)
+    pooled = TABLES["pooled_results"]([analysis], [])
+    assert any("exponential of that on the log scale" in note for note in pooled.notes)
 
 
 def test_the_averaged_models_share_the_whole_probability_before_and_after() -> None:

@@ -20,7 +20,7 @@ from k2meta.report import FigureAsset, ReviewMeta, generated, overclaims, render
 from k2meta.report.methods_sources import methods_references
 from k2meta.report.methods_text import methods_text
 from k2meta.tables import build_tables
-from k2meta.tables.parts import exact_twin
+from k2meta.tables.parts import gate_failures
 from k2meta.trace import numbered, numbers, traced
 
 Provenance = Annotated[Path, typer.Option("--provenance", help="Provenance of this build.")]
@@ -102,15 +102,13 @@ def _meta(settings: Config) -> ReviewMeta:
 
 
 def _gates(analyses: Sequence[Analysis], settings: Config) -> dict[str, tuple[str, ...]]:
-    """Return the failures of each sampled fit that has an exact one beside it, by analysis."""
-    from k2meta.models.bayes_mcmc import gate
-
+    """Return the failures of each sampled fit, by analysis."""
     ids = {model.estimator: model.id for model in settings.models}
     sampled = ids.get("bayes_mcmc", "")
     return {
-        analysis.spec.id: gate(analysis.fits[sampled], exact)
+        analysis.spec.id: gate_failures(analysis, analysis.fits[sampled])
         for analysis in analyses
-        if sampled in analysis.fits and (exact := exact_twin(analysis, analysis.fits[sampled])) is not None
+        if sampled in analysis.fits
     }
 
 

@@ -165,6 +165,7 @@ def under_priors(rows: Sequence[Effect], spec: Spec, model: Model, level: float)
             tau_median=row.tau_median,
             below_zero=row.below_zero,
             not_run=row.not_run,
+            median=row.median,
         )
         for (prior, source), row in zip(chosen, found, strict=True)
     )

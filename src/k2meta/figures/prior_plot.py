@@ -66,7 +66,8 @@ def name(row: UnderPrior) -> str:
 
 def _scale(analysis: Analysis) -> Scale:
     found = [row for row in analysis.prior_strip if row.low is not None and row.high is not None]
-    means = [row.mean for row in found if row.mean is not None]
+    middles = (row.centre(analysis.spec.measure) for row in found)
+    means = [middle for middle in middles if middle is not None]
     mu = [(row.low, row.high) for row in found if row.low is not None and row.high is not None]
     new = [(row.new_low, row.new_high) for row in found if row.new_low is not None and row.new_high is not None]
     return Scale(*limits(means, mu + new, [line.value for line in analysis.spec.lines]), *PLOT)
@@ -105,8 +106,17 @@ def _heads(sheet: Sheet, analysis: Analysis, y: float) -> None:
     measure = elided(legible(words.measure(analysis.spec)), SMALL, PLOT[1] - PLOT[0])
     sheet.text(MARGIN, y, f"Prior of τ{' in' + unit if unit else ''}"[:40], size=SMALL, colour=MUTED)
     sheet.text(PLOT[0], y, measure, size=SMALL, colour=MUTED)
-    for right, text in ((MEAN, f"Mean, {level} CrI"), (TAU, "Median τ"), (CHANCE, _below(analysis))):
+    for right, text in (
+        (MEAN, f"{_centre(analysis).capitalize()}, {level} CrI"),
+        (TAU, "Median τ"),
+        (CHANCE, _below(analysis)),
+    ):
         sheet.text(right, y, text, size=SMALL, colour=MUTED, align="right")
+
+
+def _centre(analysis: Analysis) -> str:
+    """Name what the markers show: of a ratio the median, which is the same on the log scale and off it."""
+    return "median" if analysis.spec.measure == "LOGRATIO" else "mean"
 
 
 def _below(analysis: Analysis) -> str:
@@ -121,17 +131,16 @@ def _row(sheet: Sheet, analysis: Analysis, scale: Scale, row: UnderPrior, y: flo
     for i, line in enumerate(label):
         lower = base + (i - 0.5 * (len(label) - 1)) * 1.15 * SMALL
         sheet.text(MARGIN, lower, line, size=SMALL, weight=weight, gid=f"{gid}-name")
-    if row.mean is None or row.low is None or row.high is None:
+    middle = row.centre(analysis.spec.measure)
+    if middle is None or row.low is None or row.high is None:
         sheet.text(MEAN, base, "no proper posterior", size=SMALL, colour=MUTED, align="right", gid=f"{gid}-none")
         return
     if row.new_low is not None and row.new_high is not None:
         bar(sheet, scale, y + 4.5, row.new_low, row.new_high, PREDICTION, 1.4, f"{gid}-new")
     bar(sheet, scale, y - 1.5, row.low, row.high, ESTIMATE, 3.0 if row.lead else 1.4, gid)
-    sheet.marker(
-        scale.x(row.mean), y - 1.5, 7.0 if row.lead else 5.0, shape="o", colour=ESTIMATE, gid=f"{gid}-mean"
-    )
+    sheet.marker(scale.x(middle), y - 1.5, 7.0 if row.lead else 5.0, shape="o", colour=ESTIMATE, gid=f"{gid}-mean")
     places, measure = words.decimals(analysis), analysis.spec.measure
-    value = words.written(words.shown(measure, row.mean), places)
+    value = words.written(words.shown(measure, middle), places)
     numbers = (
         (MEAN, f"{value} ({words.interval(measure, row.low, row.high, places)})", MEAN - PLOT[1] - 6),
         (TAU, "" if row.tau_median is None else words.significant(row.tau_median), TAU - MEAN - 4),
@@ -157,14 +166,15 @@ def _alt(analysis: Analysis) -> str:
     said = [
         f"{name(row)}{' (leading)' if row.lead else ''}: "
         + (
-            f"{words.written(words.shown(measure, row.mean), places)} "
+            f"{words.written(words.shown(measure, middle), places)} "
             f"({words.interval(measure, row.low, row.high, places)})"
-            if row.mean is not None and row.low is not None and row.high is not None
+            if (middle := row.centre(measure)) is not None and row.low is not None and row.high is not None
             else "no proper posterior"
         )
         for row in analysis.prior_strip
     ]
-    return f"Strip of priors. {words.summary(analysis)} Mean under {len(said)} priors of τ: {'; '.join(said)}."
+    what = _centre(analysis).capitalize()
+    return f"Strip of priors. {words.summary(analysis)} {what} under {len(said)} priors of τ: {'; '.join(said)}."
 
 
 _COLUMNS = (
@@ -172,6 +182,7 @@ _COLUMNS = (
     "source",
     "lead",
     "mean",
+    "median",
     "low",
     "high",
     "new_low",
@@ -191,6 +202,7 @@ def _data(analysis: Analysis) -> PlotData:
                 row.source,
                 "yes" if row.lead else "no",
                 row.mean,
+                row.median,
                 row.low,
                 row.high,
                 row.new_low,

@@ -27,7 +27,6 @@ from k2meta.models.builder import (
     Sampling,
     Told,
     checked_priors,
-    checks,
     diagnose,
     estimate,
     mean_and_spread,
@@ -38,13 +37,14 @@ from k2meta.models.builder import (
     summary,
 )
 from k2meta.models.common_effect import cochran_q
-from k2meta.models.fit import Fit
+from k2meta.models.gate import MCSE_ALLOWED, gate
 from k2meta.models.inputs import checked
 from k2meta.models.priors import HalfNormal, Normal
 
 __all__ = [
     "CHAINS",
     "DRAWS",
+    "MCSE_ALLOWED",
     "TARGET_ACCEPT",
     "TUNE",
     "Draws",
@@ -54,8 +54,6 @@ __all__ = [
     "gate",
     "seed_for",
 ]
-
-MCSE_ALLOWED = 4.0
 
 
 def seed_for(analysis: str, model: str, base_seed: int) -> int:
@@ -151,32 +149,3 @@ def _normal_normal(studies: int) -> Any:
         # As a potential, because a precision of zero is wanted: nothing is seen of a filler study.
         pm.Potential("likelihood", -0.5 * ((precision * (effect - theta)) ** 2).sum())
     return model
-
-
-def gate(fit: Fit, exact: Fit) -> tuple[str, ...]:
-    """Return what is wrong with a sampled fit, in sentences; nothing when it may stand beside the exact one.
-
-    Parameters
-    ----------
-    fit : Fit
-        A sampled fit.
-    exact : Fit
-        The same model by quadrature. The means of mu and tau may differ by four Monte Carlo standard errors.
-
-    Raises
-    ------
-    InputError
-        When ``fit`` was not sampled.
-    """
-    said, d = list(checks(fit)), fit.diagnostics
-    for name, ours, theirs, mcse in (
-        ("mu", fit.mu.value, exact.mu.value, d.mcse_mu),
-        ("tau", fit.tau.value, exact.tau.value, d.mcse_tau),
-    ):
-        allowed = MCSE_ALLOWED * (mcse or 0.0)
-        if not abs(ours - theirs) <= allowed:
-            said.append(
-                f"The sampled mean of {name} is {ours:.6g}, the exact one {theirs:.6g}: "
-                f"more than {MCSE_ALLOWED:g} Monte Carlo standard errors ({allowed:.2g}) apart."
-            )
-    return tuple(said)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Diagnostics, Estimate, Fit, Heterogeneity, Prediction, QTest, Share, StudyEstimate
+from k2meta.models.gate import ESS_AT_LEAST, failures
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import HalfNormal, Normal, check_mu_prior, check_tau_prior
@@ -40,10 +41,6 @@ LARGEST_SEED = 2**64
 
 ROOM = 16
 """Studies a model is compiled for unless it is told otherwise."""
-
-RHAT_BELOW = 1.01
-ESS_AT_LEAST = 1000.0
-EBFMI_ABOVE = 0.3
 
 
 class Watched(Protocol):
@@ -330,7 +327,7 @@ def diagnose(draws: Watched) -> Diagnostics:
     ebfmi = float(np.min(az.bfmi(draws.energy)))
     divergences = int(draws.diverging.sum())
     return Diagnostics(
-        converged=not _failures(rhat, bulk, tail, divergences, ebfmi),
+        converged=not failures(rhat, bulk, tail, divergences, ebfmi),
         at_boundary=False,
         iterations=int(checked[0].size),
         rhat=rhat,
@@ -341,34 +338,6 @@ def diagnose(draws: Watched) -> Diagnostics:
         mcse_mu=float(az.mcse(checked[0], method="mean")),
         mcse_tau=float(az.mcse(checked[1], method="mean")),
     )
-
-
-def checks(fit: Fit) -> tuple[str, ...]:
-    """Return which checks a sampled fit fails, in sentences; nothing when it may be printed.
-
-    Raises
-    ------
-    InputError
-        When ``fit`` was not sampled.
-    """
-    d = fit.diagnostics
-    if d.rhat is None or d.ess_bulk is None or d.ess_tail is None or d.divergences is None or d.ebfmi is None:
-        raise InputError(f"{fit.method}: not a sampled fit, there is nothing to gate")
-    return _failures(d.rhat, d.ess_bulk, d.ess_tail, d.divergences, d.ebfmi)
-
-
-def _failures(rhat: float, bulk: float, tail: float, divergences: int, ebfmi: float) -> tuple[str, ...]:
-    # Written so that a NaN fails.
-    said = []
-    if divergences:
-        said.append(f"{divergences} divergent transitions.")
-    if not rhat < RHAT_BELOW:
-        said.append(f"R-hat is {rhat:.4f}, not below {RHAT_BELOW}.")
-    if not min(bulk, tail) >= ESS_AT_LEAST:
-        said.append(f"Effective sample size is {bulk:.0f} (bulk) and {tail:.0f} (tail), below {ESS_AT_LEAST:.0f}.")
-    if not ebfmi > EBFMI_ABOVE:
-        said.append(f"E-BFMI is {ebfmi:.2f}, not above {EBFMI_ABOVE}.")
-    return tuple(said)
 
 
 def _healthy(d: Diagnostics) -> bool:
@@ -418,7 +387,8 @@ def checked_priors(tau_prior: HalfNormal, mu_prior: Normal | None) -> dict[str, 
     check_mu_prior(mu_prior)
     if not isinstance(tau_prior, HalfNormal):
         raise InputError(
-            f"tau_prior = {tau_prior!r}: sampled models have a half-normal prior for tau, for example HalfNormal(0.5)"
+            f"tau_prior = {tau_prior!r}: a sampled model has a half-normal prior for tau, "
+            "for example HalfNormal(0.5)"
         )
     return {"tau_prior": tau_prior.describe(), "mu_prior": mu_prior.describe() if mu_prior else "flat"}
 

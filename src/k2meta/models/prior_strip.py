@@ -45,6 +45,8 @@ class StripRow(ShowsItself):
         Equal-tailed interval of the true effect in a new study, in units of the effects.
     not_run : str
         Why there are no numbers; empty otherwise.
+    median : float or None
+        Posterior median of mu: of a log ratio the one centre that stays itself when the ratio is taken.
     """
 
     tau_prior: str
@@ -56,6 +58,7 @@ class StripRow(ShowsItself):
     not_run: str = ""
     new_low: float | None = None
     new_high: float | None = None
+    median: float | None = None
 
 
 def prior_strip(
@@ -140,11 +143,12 @@ def _row(data: Inputs, tau_prior: TauPrior, mu_prior: Normal | None, level: floa
     weight = line.weight[keep] / line.weight[keep].sum()
     tau = line.tau[keep]
     given = given_tau(data, tau, mu_prior)
-    # Four quantiles at once: mu, and a new study, whose true effect varies by tau around mu.
-    spread = np.sqrt(np.vstack([given.variance, given.variance, given.variance + tau**2, given.variance + tau**2]))
-    ends = Mixtures(weight, np.tile(given.mean, (4, 1)), spread)
-    tails = np.array([0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-    low, high, new_low, new_high = ends.quantile(np.tile(tails, 2)) + data.shift
+    # Five quantiles at once: three of mu, two of a new study, whose true effect varies by tau around mu.
+    spread = np.sqrt(np.vstack([*[given.variance] * 3, *[given.variance + tau**2] * 2]))
+    ends = Mixtures(weight, np.tile(given.mean, (5, 1)), spread)
+    lower, upper = 0.5 * (1.0 - level), 0.5 * (1.0 + level)
+    probabilities = np.array([lower, 0.5, upper, lower, upper])
+    low, median, high, new_low, new_high = ends.quantile(probabilities) + data.shift
     return StripRow(
         words,
         mean=float(weight @ given.mean) + data.shift,
@@ -154,4 +158,5 @@ def _row(data: Inputs, tau_prior: TauPrior, mu_prior: Normal | None, level: floa
         below_zero=float(weight @ ndtr((-data.shift - given.mean) / np.sqrt(given.variance))),
         new_low=float(new_low),
         new_high=float(new_high),
+        median=float(median),
     )

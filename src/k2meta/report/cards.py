@@ -18,6 +18,7 @@ from k2meta.tables.data_queries import STATUSES
 from k2meta.tables.left_out import KINDS
 from k2meta.tables.parts import (
     ABSENT,
+    NOT_GATED,
     REPORTED,
     TIERS,
     derived,
@@ -505,14 +506,15 @@ def gate(analysis: Analysis, failures: tuple[str, ...] | None) -> Gate | None:
     if sampled is None:
         return Gate(failures, "") if failures else None
     if failures is None:
-        failures = ("The diagnostics gate was not run for the sampled fit.",)
-    return Gate(failures, _sampled(analysis, sampled))
+        failures = (NOT_GATED,)
+    return Gate(failures, _sampled(analysis, sampled, passed=not failures))
 
 
-def _sampled(analysis: Analysis, fit: Fit) -> str:
+def _sampled(analysis: Analysis, fit: Fit, *, passed: bool) -> str:
+    """Write what the sampler says of itself, and its mean where the gate lets it be printed."""
     exact, digits, found = exact_twin(analysis, fit), words.sampled_digits(fit), fit.diagnostics
     parts = []
-    if digits is not None:
+    if digits is not None and passed:
         scale = ", on the log scale," if analysis.spec.measure == "LOGRATIO" else ""
         parts.append(f"The sampled posterior mean{scale} is {digits[0]}")
         if exact is not None and found.mcse_mu is not None:

@@ -8,10 +8,10 @@ from k2meta.analysis import Analysis, Averaged, Spec, UnderPrior
 from k2meta.models.fit import Estimate
 from k2meta.numbers import cited, displayed, fixed, number_word, of, percent, places, plain
 from k2meta.report import words
-from k2meta.tables.parts import derived, significant, tallied, typeset
+from k2meta.tables.parts import centre, derived, significant, tallied, typeset
 
 Run = tuple[str, float, float, float]
-"""A prior in words, and posterior mean and interval of mu under it."""
+"""A prior in words, and posterior mean (of a ratio median) and interval of mu under it."""
 
 DECIDES = 2.0
 """Widest over narrowest interval from which on two studies are said to leave the answer to the prior."""
@@ -22,8 +22,11 @@ EXTREME = 1000.0
 
 def strip_sentence(analysis: Analysis) -> str:
     """Say how far the interval moves with the prior of tau, and whether it then reads differently."""
-    run = [found for row in analysis.prior_strip if (found := _run(row)) is not None]
-    lead = next((found for row in analysis.prior_strip if row.lead and (found := _run(row)) is not None), None)
+    measure = analysis.spec.measure
+    run = [found for row in analysis.prior_strip if (found := _run(row, measure)) is not None]
+    lead = next(
+        (found for row in analysis.prior_strip if row.lead and (found := _run(row, measure)) is not None), None
+    )
     if lead is None or len(run) < 2:
         return ""
     widths = [high - low for _, _, low, high in run]
@@ -34,10 +37,11 @@ def strip_sentence(analysis: Analysis) -> str:
     return " ".join(filter(None, (words.first_up(moves), _reads(analysis, run, lead), _left(analysis))))
 
 
-def _run(row: UnderPrior) -> Run | None:
-    if row.mean is None or row.low is None or row.high is None:
+def _run(row: UnderPrior, measure: str) -> Run | None:
+    middle = row.centre(measure)
+    if middle is None or row.low is None or row.high is None:
         return None
-    return row.source or row.prior, row.mean, row.low, row.high
+    return row.source or row.prior, middle, row.low, row.high
 
 
 def _moves(analysis: Analysis, run: list[Run], ratio: float) -> str:
@@ -48,11 +52,11 @@ def _moves(analysis: Analysis, run: list[Run], ratio: float) -> str:
         low, high = (fixed(displayed(spec.measure, value), decimals) for value in (min(values), max(values)))
         return low if plain(low) == plain(high) else f"{low} to {high}"
 
-    means, lows, highs = [row[1] for row in run], [row[2] for row in run], [row[3] for row in run]
+    middles, lows, highs = [row[1] for row in run], [row[2] for row in run], [row[3] for row in run]
     unit = "" if spec.measure == "LOGRATIO" else f" {spec.unit}"
     ran = tallied(analysis, "prior_strip.run", len(run))
     return (
-        f"under {number_word(ran)} priors of τ the posterior mean is {reach(means)}{unit}, the lower "
+        f"under {number_word(ran)} priors of τ the posterior {centre(spec)} is {reach(middles)}{unit}, the lower "
         f"end of its interval {reach(lows)} and the upper end {reach(highs)}; the widest interval is "
         f"{significant(ratio, 2)} times as wide as the narrowest"
         f"{' on the log scale' if spec.measure == 'LOGRATIO' else ''}."
@@ -134,8 +138,11 @@ def _factor(log_bf: float) -> str:
 def _average(analysis: Analysis, mu: Estimate) -> str:
     spec = analysis.spec
     decimals = places(spec.measure, analysis.fits[analysis.lead].mu.se)
+    what = "The mean averaged over these models is"
+    if spec.measure == "LOGRATIO":
+        what = "The mean on the log scale, averaged over these models, is that of"
     return (
-        f"The mean averaged over these models is {words.amount(spec, mu.value, decimals)} "
+        f"{what} {words.amount(spec, mu.value, decimals)} "
         f"({percent(mu.level)} CrI {words.limits(spec, mu.low, mu.high, decimals)}): the models in which it is "
         f"{'one' if spec.measure == 'LOGRATIO' else 'zero'} draw it there."
     )

@@ -402,7 +402,7 @@ def probability(p: float) -> str:
 
 
 def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
-    """Write the posterior: mean, P(benefit), P(beyond each line), and what a probability here is not."""
+    """Write the posterior: its centre, P(benefit), P(beyond each line), and what a probability here is not."""
     fit = bayesian(analysis)
     if fit is None:
         return ()
@@ -416,11 +416,22 @@ def posterior_sentences(analysis: Analysis) -> tuple[str, ...]:
     if spec.contrast == "active_arm":
         said = f"Probability that the average change means {favoured}, by any amount"
     return (
-        f"Posterior mean {amount(spec, fit.mu.value, decimals)} "
-        f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)}).",
+        _centre(spec, fit, decimals),
         f"{said}: {probability(benefit)}.",
         *(_beyond(analysis, fit, line) for line in spec.lines),
         "These probabilities hold under the model and its priors; they are not the chance that one person gains.",
+    )
+
+
+def _centre(spec: Spec, fit: Fit, decimals: int) -> str:
+    """Write the centre of the posterior; the exponential of a mean log ratio is not the mean of the ratio."""
+    ends = f"({interval_name(fit)} {limits(spec, fit.mu.low, fit.mu.high, decimals)})"
+    if spec.measure != "LOGRATIO" or fit.mu.median is None:
+        return f"Posterior mean {amount(spec, fit.mu.value, decimals)} {ends}."
+    mean = fixed(displayed(spec.measure, fit.mu.value), decimals)
+    return (
+        f"Posterior median {amount(spec, fit.mu.median, decimals)} {ends}; the mean on the log scale, which the "
+        f"forest plot and the tables of models give, is that of a ratio of {mean}."
     )
 
 

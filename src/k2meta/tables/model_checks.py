@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from k2meta.analysis import Analysis
 from k2meta.models.check_types import SENSITIVE, Loo, LooComparison, PowerScaling, PredictiveCheck
 from k2meta.numbers import Traced, cited, fixed, of
-from k2meta.tables.parts import ABSENT, derived, number, show_text
+from k2meta.tables.parts import ABSENT, derived, gate_failures, number, show_text
 from k2meta.tables.types import Column, Row, TableData, Value
 from k2meta.types import Query
 
@@ -48,6 +49,11 @@ def model_checks(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) ->
 def _rows(analysis: Analysis) -> Iterator[dict[str, Value]]:
     checks = analysis.model_checks
     if checks is None:
+        return
+    fit = analysis.fits.get(checks.model)
+    if fit is not None and gate_failures(analysis, fit):
+        says = "The sampled fit did not pass its gate: no number of its draws is printed."
+        yield {**_row("gate", fit.method, math.nan, "probability", True, says), "value": None}
         return
     labels = {effect.study_id: effect.label for effect in analysis.effects}
     names = tuple(labels.get(study, study) for study in checks.studies)
@@ -153,6 +159,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 CHECKS = {
+    "gate": "Sampler",
     "pareto_k": "Largest Pareto k",
     "elpd_difference": "Difference in ELPD",
     "scatter": "P(replicated studies scatter more)",

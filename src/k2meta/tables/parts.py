@@ -10,6 +10,7 @@ from statistics import NormalDist
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
+from k2meta.models.gate import gate
 from k2meta.numbers import (
     CITED,
     MINUS,
@@ -188,6 +189,18 @@ def exact_twin(analysis: Analysis, sampled: Fit) -> Fit | None:
     )
 
 
+NOT_GATED = "The diagnostics gate was not run for the sampled fit."
+"""What stands where a sampled fit has no exact one to be held against: silence is no diagnosis."""
+
+
+def gate_failures(analysis: Analysis, fit: Fit) -> tuple[str, ...]:
+    """Return why no number of a sampled fit may be printed; nothing where it may, or where it was not sampled."""
+    if not is_sampled(fit):
+        return ()
+    exact = exact_twin(analysis, fit)
+    return (NOT_GATED,) if exact is None else gate(fit, exact)
+
+
 def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
     order = dict.fromkeys((analysis.lead, analysis.beside, *analysis.fits))
     return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
@@ -222,6 +235,11 @@ def precision(analysis: Analysis, se: float) -> float:
 def scale(spec: Spec) -> str:
     """Name the scale on which the raw columns of a table stand."""
     return f"natural log of the {spec.unit or 'ratio'}" if spec.measure == "LOGRATIO" else spec.unit
+
+
+def centre(spec: Spec) -> str:
+    """Name the centre of a posterior that people read: of a ratio the median, the same on either scale."""
+    return "median" if spec.measure == "LOGRATIO" else "mean"
 
 
 def link(url: str) -> str:

@@ -8,6 +8,8 @@ from k2meta.analysis import Analysis
 from k2meta.models.fit import Fit
 from k2meta.numbers import percent
 from k2meta.tables.parts import (
+    gate_failures,
+    is_sampled,
     number,
     people,
     precision,
@@ -37,7 +39,9 @@ def pooled_results(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) 
         caption="Every question by every model",
         notes=(
             "τ is the between-study standard deviation, on the log scale for ratios; a dash means that "
-            "the model or the number of studies does not give the quantity.",
+            "the model or the number of studies does not give the quantity, or that a sampled fit did not pass "
+            "its gate.",
+            *_ratios(analyses),
             *_levels(rows),
         ),
     )
@@ -47,8 +51,11 @@ def _rows(analysis: Analysis) -> list[Row]:
     if analysis.fits:
         return [_row(analysis, model, fit) for model, fit in analysis.fits.items()]
     why = "no study with a usable number" if analysis.k == 0 else "one study: not pooled"
-    empty = dict.fromkeys(("precision", *(c.id for c in _COLUMNS if c.filed)), None)
-    return [{**empty, **_head(analysis, "", why)}]
+    return [{**_empty(), **_head(analysis, "", why)}]
+
+
+def _empty() -> dict[str, Value]:
+    return dict.fromkeys(("precision", *(c.id for c in _COLUMNS if c.filed)), None)
 
 
 def _head(analysis: Analysis, model: str, method: str) -> dict[str, Value]:
@@ -69,6 +76,9 @@ def _head(analysis: Analysis, model: str, method: str) -> dict[str, Value]:
 
 
 def _row(analysis: Analysis, model: str, fit: Fit) -> Row:
+    if gate_failures(analysis, fit):
+        method = f"{fit.method}: gate not passed, so no number is printed"
+        return {**_empty(), **_head(analysis, model, method), "converged": False, "gate": "not passed"}
     prediction = fit.prediction
     return {
         **_head(analysis, model, fit.method),
@@ -91,12 +101,21 @@ def _row(analysis: Analysis, model: str, fit: Fit) -> Row:
         "q_df": fit.q.df,
         "q_p": fit.q.p,
         "converged": fit.converged,
+        "gate": "passed" if is_sampled(fit) else None,
     }
 
 
 def _levels(rows: Sequence[Row]) -> tuple[str, ...]:
     levels = sorted({level for row in rows if (level := number(row, "level")) is not None})
     return (f"Level of the intervals: {' and '.join(percent(level) for level in levels)}.",) if levels else ()
+
+
+def _ratios(analyses: Sequence[Analysis]) -> tuple[str, ...]:
+    """Say what the estimate of a Bayesian model of a ratio is, where there is one."""
+    ratios = (analysis for analysis in analyses if analysis.spec.measure == "LOGRATIO")
+    if not any(fit.mu.median is not None for analysis in ratios for fit in analysis.fits.values()):
+        return ()
+    return ("The estimate of a ratio is the exponential of that on the log scale, of a posterior mean too.",)
 
 
 def _tau(row: Row) -> str:
@@ -142,4 +161,5 @@ _COLUMNS = (
     Column("q_df", "df", show_count("q_df"), numeric=True),
     Column("q_p", "p of Q", show_p("q_p"), numeric=True),
     Column("converged"),
+    Column("gate"),
 )

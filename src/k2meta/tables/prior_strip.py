@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from k2meta.analysis import Analysis
 from k2meta.tables.parts import (
     ABSENT,
+    centre,
     number,
     precision,
     scale,
@@ -32,7 +33,8 @@ def prior_strip(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
             "unit": analysis.spec.unit,
             "scale": scale(analysis.spec),
             "precision": precision(analysis, analysis.fits[analysis.lead].mu.se),
-            "estimate": row.mean,
+            "statistic": f"posterior {centre(analysis.spec)}",
+            "estimate": row.centre(analysis.spec.measure),
             "low": row.low,
             "high": row.high,
             "prediction_low": row.new_low,
@@ -49,8 +51,8 @@ def prior_strip(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
         rows=tuple(rows),
         caption="The pooled estimate under other priors of τ",
         notes=(
-            "Posterior mean and equal-tailed intervals; P(below) is the probability that the mean is below zero "
-            "(a ratio below one) under that prior.",
+            "Estimates are posterior means, of a ratio posterior medians; intervals are equal-tailed. P(below) is "
+            "the probability that the mean is below zero (a ratio below one) under that prior.",
         ),
     )
 
@@ -68,7 +70,8 @@ _COLUMNS = (
     Column("measure"),
     Column("unit"),
     Column("scale"),
-    Column("estimate", "Mean", show_value("estimate"), numeric=True),
+    Column("statistic"),
+    Column("estimate", "Estimate", show_value("estimate"), numeric=True),
     Column("low"),
     Column("high"),
     Column("interval", "Interval", show_interval("low", "high"), numeric=True, filed=False),
