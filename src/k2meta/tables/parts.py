@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
@@ -15,7 +14,6 @@ from k2meta.numbers import (
     MINUS,
     Traced,
     TracedCount,
-    beside,
     cited,
     count,
     displayed,
@@ -183,16 +181,6 @@ def exact_twin(analysis: Analysis, sampled: Fit) -> Fit | None:
 def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
     order = dict.fromkeys((analysis.lead, analysis.beside, *analysis.fits))
     return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
-
-
-STUDY_LEVEL = 0.95
-"""Level of the interval drawn for one study."""
-
-
-def study_interval(effect: Effect, level: float = STUDY_LEVEL) -> tuple[float, float]:
-    """Return the normal interval of one study on the scale of the analysis, as a forest plot draws it."""
-    half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(effect.vi)
-    return beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
 
 
 def marks(effect: Effect) -> str:
