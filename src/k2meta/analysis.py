@@ -69,7 +69,8 @@ class Influence:
 class SmallStudyTest:
     """One test or adjustment for small-study effects, or the reason why it was not run.
 
-    ``estimate``, ``low`` and ``high`` hold the adjusted mean effect where the method gives one.
+    ``estimate``, ``low`` and ``high`` hold the adjusted mean effect where the method gives one, ``level`` the
+    coverage of that interval, ``method`` what was fitted, in words.
     """
 
     test: str
@@ -78,6 +79,8 @@ class SmallStudyTest:
     low: float | None
     high: float | None
     not_run: str
+    level: float | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)

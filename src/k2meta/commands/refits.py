@@ -30,6 +30,7 @@ from k2meta.refits import (
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.sensitivity.gosh_map import MINIMUM_K, gosh_map
 from k2meta.sensitivity.multiverse import Choice, standard_choices
+from k2meta.sensitivity.pool import COMMON_EFFECT
 from k2meta.types import Effect, Record
 
 Vector = NDArray[np.float64]
@@ -73,6 +74,11 @@ class Pool:
         record = self.records.get(row.extraction_id)
         value = None if record is None else record.trial.get(column, record.cells.get(column))
         return "" if value is None else f"{value:g}" if isinstance(value, float) else value
+
+
+def pooling(model: Model) -> tuple[str, str]:
+    """Return the estimator of tau2 and the interval of a frequentist model; the common effect is named too."""
+    return str(model.options.get("tau2", COMMON_EFFECT)), str(model.options.get("interval", "z"))
 
 
 def _cumulative(pool: Pool) -> Cumulative:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from k2meta.analysis import Analysis, study_estimate
 from k2meta.numbers import beside, fixed, of, percent
@@ -11,6 +10,7 @@ from k2meta.tables.parts import (
     ABSENT,
     MARKS,
     TIERS,
+    headed,
     link,
     marks,
     number,
@@ -34,18 +34,14 @@ def effects(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> Tabl
         for analysis in analyses
         for effect, weight in zip(analysis.effects, weights(analysis), strict=True)
     ]
+    # One level for all questions: it is a setting.
+    head = f"{percent(analyses[0].level)} CI" if analyses else "CI"
     return TableData(
-        columns=_columns(analyses),
+        columns=headed(_COLUMNS, "interval", head),
         rows=tuple(rows),
         caption="How each effect was derived",
         notes=("; ".join(f"{letter} {words}" for letter, words in MARKS.items()) + ".",),
     )
-
-
-def _columns(analyses: Sequence[Analysis]) -> tuple[Column, ...]:
-    """Return the columns; the head of the interval names its coverage, one for all questions."""
-    head = f"{percent(analyses[0].level)} CI" if analyses else "CI"
-    return tuple(replace(column, label=head) if column.id == "interval" else column for column in _COLUMNS)
 
 
 def _row(analysis: Analysis, effect: Effect, weight: float) -> Row:

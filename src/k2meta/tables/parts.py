@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
@@ -23,7 +23,7 @@ from k2meta.numbers import (
     p_value,
     places,
 )
-from k2meta.tables.types import Row, Value
+from k2meta.tables.types import Column, Row, Value
 from k2meta.types import Dropped, Effect
 
 ABSENT = "\N{EN DASH}"
@@ -213,6 +213,11 @@ def number(row: Row, name: str) -> float | None:
     """Return the number in a row, or ``None``."""
     value = row[name]
     return None if value is None or isinstance(value, str | bool) else of(value, float(value))
+
+
+def headed(columns: Sequence[Column], name: str, label: str) -> tuple[Column, ...]:
+    """Return the columns with another head of the column ``name``."""
+    return tuple(replace(column, label=label) if column.id == name else column for column in columns)
 
 
 def show_count(name: str) -> Callable[[Row], str]:
