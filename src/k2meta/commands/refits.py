@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from k2meta.alone import by_subgroup
 from k2meta.commands.fits import estimator
+from k2meta.commands.moderators import in_regression
 from k2meta.config import Config, Model, Spec
-from k2meta.models.meta_regression import INTERVALS
 from k2meta.models.subgroups import subgroups
 from k2meta.refits import (
     ConfidenceCurve,
@@ -182,15 +182,8 @@ def _subgroups(pool: Pool) -> Grouped:
         why = f"k = {pool.k}: not pooled." if column else "No subgroups are configured."
         return Grouped(column, (), None, None, None, None, "", False, why)
     labels = [pool.cell(row, column) or NOT_STATED for row in pool.rows]
-    options = pool.frequentist.options
-    interval = str(options.get("interval", "z"))
-    found = subgroups(
-        pool.yi,
-        pool.vi,
-        labels,
-        interval=interval if interval in INTERVALS else "HKSJ-guarded",
-        level=pool.settings.level,
-    )
+    tau2, interval = in_regression(pool.frequentist)
+    found = subgroups(pool.yi, pool.vi, labels, tau2=tau2, interval=interval, level=pool.settings.level)
     return by_subgroup(found, column.replace("_", " "))
 
 
