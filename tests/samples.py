@@ -236,6 +236,7 @@ def analysis(
         beside="reml_hksj" if k <= 3 else "bayes_exact",
         leave_one_out=out,
         comparisons=(),
+        level=0.95,
     )
 
 

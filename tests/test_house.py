@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"types"},
     "trace": {"analysis", "types", "numbers", "models.fit"},
     "refits": {"models.fit"},
-    "analysis": {"types", "config", "models.fit", "models.check_types", "refits", "shown"},
+    "analysis": {"types", "numbers", "config", "models.fit", "models.check_types", "refits", "shown"},
     "records": {"types"},
     "effects": {"types", "config", "shown"},
     "models": {"shown"},

@@ -127,6 +127,7 @@ def forest(
         beside="bayes" if "bayes" in fits else lead,
         leave_one_out=(),
         comparisons=(),
+        level=level,
         refits=Refits(subgroups=grouped),
     )
     return draw(analysis, preset=preset, columns=columns)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
+from k2meta.numbers import beside
 from k2meta.refits import NOTHING, Refits
 from k2meta.shown import ShowsItself
 from k2meta.types import NO_JUDGEMENTS, Dropped, Effect, Judgements, Query
@@ -67,7 +70,8 @@ class Influence:
 class SmallStudyTest:
     """One test or adjustment for small-study effects, or the reason why it was not run.
 
-    ``estimate``, ``low`` and ``high`` hold the adjusted mean effect where the method gives one.
+    ``estimate``, ``low`` and ``high`` hold the adjusted mean effect where the method gives one, ``level`` the
+    coverage of that interval, ``method`` what was fitted, in words.
     """
 
     test: str
@@ -76,6 +80,8 @@ class SmallStudyTest:
     low: float | None
     high: float | None
     not_run: str
+    level: float | None = None
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +262,8 @@ class Analysis(ShowsItself):
 
     ``fits`` maps a model id of the config to its fit; it is empty when fewer than two trials can be
     pooled. ``lead`` names the fit whose interval leads the answer, ``beside`` the one printed next to it.
-    ``model_checks`` are those of the sampled fit.
+    ``level`` is the coverage of every interval, also of those of single studies. ``model_checks`` are those of the
+    sampled fit.
     """
 
     spec: Spec
@@ -268,6 +275,7 @@ class Analysis(ShowsItself):
     beside: str
     leave_one_out: tuple[LeftOut, ...]
     comparisons: tuple[Comparison, ...]
+    level: float
     influence: tuple[Influence, ...] = ()
     refits: Refits = NOTHING
     small_study: tuple[SmallStudyTest, ...] = ()
@@ -288,6 +296,14 @@ class Analysis(ShowsItself):
     def known_missing(self) -> tuple[Dropped, ...]:
         """Trials that measured the outcome and give the pool no number: one entry per trial outside the pool."""
         return known_missing(self.effects, self.dropped)
+
+
+def study_estimate(effect: Effect, level: float) -> Estimate:
+    """Return one study with its normal interval of coverage ``level``, on the scale of the analysis."""
+    se = math.sqrt(effect.vi)
+    half = NormalDist().inv_cdf(0.5 + level / 2) * se
+    low, high = beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
+    return Estimate(effect.yi, se, low, high, level)
 
 
 def known_missing(effects: Sequence[Effect], dropped: Sequence[Dropped]) -> tuple[Dropped, ...]:

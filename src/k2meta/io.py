@@ -822,6 +822,7 @@ def read_analysis(results: Path, spec: Spec, config: Config, queries: Sequence[Q
         if "missing_results" in has
         else None,
         judgements=read_judgements(results / "judgements.json"),
+        level=config.level,
     )
 
 

@@ -51,7 +51,7 @@ APART: dict[str, str] = {
     "missing": "the studies that measured the outcome and give the pool no number, counted",
     "dropped": "a result that is not in the pool, from reports/tables/left_out.csv",
     "listed": "the rows of a table on the page, counted",
-    "study_level": "the level at which the interval of one study is drawn",
+    "level": "the coverage of every interval, a setting in config/config.yaml",
 }
 """The same for what is made from no pooled study."""
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from k2meta.tables.parts import STUDY_LEVEL
 from tests.orphans import Run, Sources, normal, orphans, orphans_in_strips
 
 # What a template or a table may spell out, and why. A test below holds that each is still needed.
 ALLOWED = {
-    f"{100 * STUDY_LEVEL:g} % ci": "head of the column of the studies' own intervals; their level is no setting",
     "k - 1 degrees of freedom": "a formula of the methods, not a number",
     "prisma 2020": "name of the checklist",
     "page et al. 2021, doi:10.1136/bmj.n71": "the paper that words the items of the checklist",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from k2meta.analysis import Analysis
+from k2meta.analysis import Analysis, study_estimate
 from k2meta.claims.types import Decision, Part, VerdictWord
-from k2meta.claims.wording import alone, few, interval_name, joined, measured, predicted, studies, text, zero
+from k2meta.claims.wording import few, interval_name, joined, measured, predicted, studies, text, zero
 from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import beside, count, displayed, field_name, fixed, places
 
@@ -87,7 +87,7 @@ def _excess(mu: Estimate, margin: float) -> VerdictWord:
 
 
 def _one_trial(part: Part, analysis: Analysis) -> Decision:
-    mu, name = alone(analysis.effects[0]), analysis.effects[0].label
+    mu, name = study_estimate(analysis.effects[0], analysis.level), analysis.effects[0].label
     place = f"{analysis.spec.id}.effects.{field_name(analysis.effects[0].study_id)}"
     reading = joined("One trial is not pooled and decides nothing.", _compared(part, analysis, mu))
     number = measured(analysis.spec, mu, "CI")
@@ -168,7 +168,7 @@ def _each(analysis: Analysis) -> str:
     """Say how many trials have their whole interval above zero: the score rose in each of them."""
     if not analysis.effects:
         return ""
-    intervals = [alone(effect) for effect in analysis.effects]
+    intervals = [study_estimate(effect, analysis.level) for effect in analysis.effects]
     rose, fell = sum(one.low > 0 for one in intervals), sum(one.high < 0 for one in intervals)
     above, below = (
         count(beside(analysis.k, name, n)) for name, n in (("trials_above", rose), ("trials_below", fell))

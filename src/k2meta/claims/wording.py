@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import MINUS, beside, cited, displayed, fixed, interval, number_word, percent, places, plain
-from k2meta.types import Effect
+from k2meta.numbers import MINUS, cited, displayed, fixed, interval, number_word, percent, places, plain
 
 
 def studies(spec: Spec, n: int) -> str:
@@ -55,14 +51,6 @@ def predicted(analysis: Analysis, fit: Fit) -> str:
     return (
         f"A new {noun} would fall between {low} and {high} ({percent(fit.prediction.level)} prediction interval)."
     )
-
-
-def alone(effect: Effect, level: float = 0.95) -> Estimate:
-    """Return one study with its normal interval, as a forest plot draws it."""
-    se = math.sqrt(effect.vi)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * se
-    low, high = beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
-    return Estimate(effect.yi, se, low, high, level)
 
 
 def text(value: float) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from k2meta.analysis import LinePoint, Moderation, Moderator, Slope
-from k2meta.config import Config, Spec
+from k2meta.config import Config, Model, Spec
 from k2meta.models.bayes_mcmc import seed_for
 from k2meta.models.meta_regression import ESTIMATORS, INTERVALS, STUDIES_PER_COVARIATE
 from k2meta.sensitivity import SENSITIVITY
@@ -68,18 +68,28 @@ def _columns(moderator: Moderator, cells: Sequence[Cell]) -> tuple[str, dict[str
     return first, {other: [float(name == other) for name in names] for other in others}
 
 
+def in_regression(model: Model) -> tuple[str, str]:
+    """Return the estimator of tau2 and the interval of a model, or the defaults where a regression has none such.
+
+    What leads the answer may have no counterpart there (profile likelihood, Henmi-Copas, the common effect).
+    """
+    tau2, interval = model.options.get("tau2"), model.options.get("interval")
+    return (
+        str(tau2) if tau2 in ESTIMATORS else "REML",
+        str(interval) if interval in INTERVALS else "HKSJ-guarded",
+    )
+
+
 def _regressed(
     empty: Moderation, stated: Sequence[Effect], columns: dict[str, list[float]], spec: Spec, settings: Config
 ) -> Moderation:
-    options = settings.model(settings.lead.model).options
-    # What leads the answer may have no counterpart in a regression (profile likelihood, Henmi-Copas).
-    tau2, interval = options.get("tau2", ""), options.get("interval", "")
+    tau2, interval = in_regression(settings.model(settings.lead.model))
     done = SENSITIVITY["moderation"](
         np.array([row.yi for row in stated]),
         np.array([row.vi for row in stated]),
         columns,
-        tau2=tau2 if tau2 in ESTIMATORS else "REML",
-        interval=interval if interval in INTERVALS else "HKSJ-guarded",
+        tau2=tau2,
+        interval=interval,
         level=settings.level,
         seed=seed_for(spec.id, empty.id, settings.seed),
     )

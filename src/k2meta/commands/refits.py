@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from k2meta.alone import by_subgroup
 from k2meta.commands.fits import estimator
+from k2meta.commands.moderators import in_regression
 from k2meta.config import Config, Model, Spec
-from k2meta.models.meta_regression import INTERVALS
 from k2meta.models.subgroups import subgroups
 from k2meta.refits import (
     ConfidenceCurve,
@@ -30,6 +30,7 @@ from k2meta.refits import (
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.sensitivity.gosh_map import MINIMUM_K, gosh_map
 from k2meta.sensitivity.multiverse import Choice, standard_choices
+from k2meta.sensitivity.pool import COMMON_EFFECT
 from k2meta.types import Effect, Record
 
 Vector = NDArray[np.float64]
@@ -73,6 +74,11 @@ class Pool:
         record = self.records.get(row.extraction_id)
         value = None if record is None else record.trial.get(column, record.cells.get(column))
         return "" if value is None else f"{value:g}" if isinstance(value, float) else value
+
+
+def pooling(model: Model) -> tuple[str, str]:
+    """Return the estimator of tau2 and the interval of a frequentist model; the common effect is named too."""
+    return str(model.options.get("tau2", COMMON_EFFECT)), str(model.options.get("interval", "z"))
 
 
 def _cumulative(pool: Pool) -> Cumulative:
@@ -176,15 +182,8 @@ def _subgroups(pool: Pool) -> Grouped:
         why = f"k = {pool.k}: not pooled." if column else "No subgroups are configured."
         return Grouped(column, (), None, None, None, None, "", False, why)
     labels = [pool.cell(row, column) or NOT_STATED for row in pool.rows]
-    options = pool.frequentist.options
-    interval = str(options.get("interval", "z"))
-    found = subgroups(
-        pool.yi,
-        pool.vi,
-        labels,
-        interval=interval if interval in INTERVALS else "HKSJ-guarded",
-        level=pool.settings.level,
-    )
+    tau2, interval = in_regression(pool.frequentist)
+    found = subgroups(pool.yi, pool.vi, labels, tau2=tau2, interval=interval, level=pool.settings.level)
     return by_subgroup(found, column.replace("_", " "))
 
 

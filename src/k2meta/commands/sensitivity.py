@@ -24,10 +24,11 @@ from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
 from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
-from k2meta.commands.refits import REFITS, Pool
+from k2meta.commands.refits import REFITS, Pool, pooling
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
+from k2meta.sensitivity.pool import COMMON_EFFECT
 from k2meta.types import Dropped, Effect, Variant
 
 
@@ -45,7 +46,7 @@ def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -
         for name in [check for check in REFITS if check in settings.sensitivity]:
             io.write_refit(folder / f"{name}.json", REFITS[name](Pool(rows, spec, settings, records)))
         if "small_study" in settings.sensitivity:
-            io.write_small_study(folder / "small_study.json", _small_study(rows))
+            io.write_small_study(folder / "small_study.json", _small_study(rows, spec, settings))
         if "second_engine" in settings.sensitivity:
             io.write_comparisons(folder / "second_engine.json", _comparisons(rows, spec, settings))
         if "prior_strip" in settings.sensitivity:
@@ -102,27 +103,48 @@ def _influence(rows: Sequence[Effect], settings: Config) -> tuple[Influence, ...
     )
 
 
-def _small_study(rows: Sequence[Effect]) -> tuple[SmallStudyTest, ...]:
-    """Run what is registered for small-study effects; below its minimum k each says why it was not run."""
+def _small_study(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[SmallStudyTest, ...]:
+    """Run what is registered for small-study effects; below its minimum k each says why it was not run.
+
+    Trim and fill pools with the leading frequentist model; the selection model takes results in the direction that
+    is better to be seen more often.
+    """
     if len(rows) < 2:
         return ()
     yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
     egger, begg = SENSITIVITY["egger"](yi, vi), SENSITIVITY["begg"](yi, vi)
-    filled, pet_peese = SENSITIVITY["trim_and_fill"](yi, vi), SENSITIVITY["pet_peese"](yi, vi)
-    selected = SENSITIVITY["selection_model"](yi, vi)
+    tau2, interval = pooling(settings.model(settings.lead.model))
+    filled = SENSITIVITY["trim_and_fill"](yi, vi, tau2=tau2, interval=interval, level=settings.level)
+    pet_peese = SENSITIVITY["pet_peese"](yi, vi, level=settings.level)
+    side, better = ("less", "below") if spec.lower_is_better else ("greater", "above")
+    selected = SENSITIVITY["selection_model"](yi, vi, alternative=side, level=settings.level)
+    pooled = "common effect" if tau2 == COMMON_EFFECT else f"tau2 by {tau2}, interval by {interval}"
+    one_step = f"maximum likelihood; one step at a one-sided p of {selected.steps[0]:g} for effects {better} zero"
     return (
-        _tested("Egger's regression test", egger.p, None, egger.not_run),
-        _tested("Begg and Mazumdar's rank test", begg.p, None, begg.not_run),
-        _tested("trim and fill", None, filled.fit.mu if filled.fit else None, filled.not_run),
-        _tested("PET-PEESE", None, pet_peese.estimate, pet_peese.not_run),
-        _tested("step-function selection model", selected.lrt_p, selected.mu, selected.not_run),
+        _tested("Egger's regression test", egger.p, None, egger.not_run, "weights 1/v, t(k - 2)"),
+        _tested("Begg and Mazumdar's rank test", begg.p, None, begg.not_run, "Kendall's rank correlation"),
+        _tested(
+            "trim and fill",
+            None,
+            filled.fit.mu if filled.fit else None,
+            filled.not_run,
+            f"{filled.estimator}; {pooled}",
+        ),
+        _tested(
+            "PET-PEESE",
+            None,
+            pet_peese.estimate,
+            pet_peese.not_run,
+            f"{pet_peese.chosen or 'PET or PEESE'}, t(k - 2)",
+        ),
+        _tested("step-function selection model", selected.lrt_p, selected.mu, selected.not_run, one_step),
     )
 
 
-def _tested(test: str, p: float | None, mu: Estimate | None, not_run: str) -> SmallStudyTest:
+def _tested(test: str, p: float | None, mu: Estimate | None, not_run: str, method: str) -> SmallStudyTest:
     if mu is None:
-        return SmallStudyTest(test, p, None, None, None, not_run)
-    return SmallStudyTest(test, p, mu.value, mu.low, mu.high, not_run)
+        return SmallStudyTest(test, p, None, None, None, not_run, method=method)
+    return SmallStudyTest(test, p, mu.value, mu.low, mu.high, not_run, mu.level, method)
 
 
 def _comparisons(rows: Sequence[Effect], spec: Spec, settings: Config) -> tuple[Comparison, ...]:

@@ -230,6 +230,5 @@ def arm_heads(analysis: Analysis) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def number_head(analysis: Analysis, preset: Preset) -> tuple[str, str]:
     heads = {"MD": "Difference", "SMD": "SMD", "RD": "Difference", "LOGRATIO": "Ratio"}
     short = heads.get(analysis.spec.measure, "Effect")
-    fit = words.lead(analysis)
     opening, _, closing = preset.brackets
-    return short, f"{opening}{words.level(fit.mu.level if fit is not None else 0.95)} CI{closing}"
+    return short, f"{opening}{words.level(analysis.level)} CI{closing}"

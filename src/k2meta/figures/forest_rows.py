@@ -96,7 +96,7 @@ def studies(analysis: Analysis) -> tuple[Row, ...]:
     judged = words.judgements(analysis)
     rows = []
     for i, effect in enumerate(analysis.effects):
-        bar = words.study_bar(effect, fit.mu.level if fit is not None else 0.95)
+        bar = words.study_bar(effect, analysis.level)
         shrunk = bayes.studies[i] if bayes is not None and i < len(bayes.studies) else None
         rows.append(
             Row(

@@ -61,10 +61,10 @@ def _bars(analysis: Analysis) -> tuple[tuple[float, float, float], tuple[float, 
         return (fit.mu.value, fit.mu.low, fit.mu.high), ends, f"{text}; {words.direction(spec)}"
     if analysis.k != 1:
         return None
-    bar = words.study_bar(analysis.effects[0], 0.95)
+    bar = words.study_bar(analysis.effects[0], analysis.level)
     value, low, high = bar
     text = f"{words.written(words.shown(spec.measure, value), places)}{words.unit(spec)}"
-    text += f" (95 % CI {words.interval(spec.measure, low, high, places)})"
+    text += f" ({words.level(analysis.level)} CI {words.interval(spec.measure, low, high, places)})"
     return bar, None, f"One trial, not pooled: {text}; {words.direction(spec)}"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from k2meta.analysis import study_estimate
 from k2meta.figures.text import legible
 from k2meta.numbers import MINUS, cited, count, displayed, fixed, p_value, percent, places
 
@@ -244,8 +244,8 @@ def legend(mark: str, effects: Sequence[Effect]) -> str:
 
 def study_bar(effect: Effect, coverage: float) -> tuple[float, float, float]:
     """Return point and normal interval of one study on the scale of the analysis."""
-    half = NormalDist().inv_cdf(0.5 + coverage / 2) * math.sqrt(effect.vi)
-    return effect.yi, effect.yi - half, effect.yi + half
+    alone = study_estimate(effect, coverage)
+    return alone.value, alone.low, alone.high
 
 
 def why_missing(spec: Spec, entry: Dropped) -> str:

@@ -175,7 +175,9 @@ def _common(
 ) -> Subgroups:
     """Return subgroups that share tau2: the meta-regression on their indicators."""
     count = len(names)
-    test = f"meta-regression with a common tau2, {'chi-square' if interval == 'z' else 'F'} test, {interval}"
+    test = (
+        f"meta-regression with a common tau2 ({tau2}), {'chi-square' if interval == 'z' else 'F'} test, {interval}"
+    )
     exploratory, warnings = _labels(len(y), count)
     dummies = (codes[:, None] == np.arange(count)).astype(float)
     contrast = meta_regression(y, v, dummies[:, 1:], names=names[1:], tau2=tau2, interval=interval, level=level)
@@ -220,7 +222,7 @@ def _separate(
     between, reason = _between(found, interval)
     kind = "Wald chi-square" if interval == "z" else f"Welch's F with {interval} standard errors"
     converged = all(one.fit is not None and one.fit.converged for one in found)
-    return Subgroups(tuple(found), False, between, f"{kind}, separate tau2", exploratory, converged,
+    return Subgroups(tuple(found), False, between, f"{kind}, separate tau2 ({tau2})", exploratory, converged,
                      (*warnings, *said), reason)  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec
+from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec, study_estimate
 from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import (
     cited,
@@ -30,14 +30,12 @@ from k2meta.numbers import (
 from k2meta.tables.parts import (
     CONVERTED,
     IMPUTED,
-    STUDY_LEVEL,
     bayesian,
     derived,
     frequentist,
     held_back,
     people,
     significant,
-    study_interval,
     tallied,
     text,
     typeset,
@@ -239,9 +237,10 @@ def estimate_line(analysis: Analysis) -> str:
 def _single(analysis: Analysis) -> str:
     spec, effect = analysis.spec, analysis.effects[0]
     decimals = places(spec.measure, math.sqrt(effect.vi))
-    reach = limits(spec, *study_interval(effect), decimals)
+    alone = study_estimate(effect, analysis.level)
+    reach = limits(spec, alone.low, alone.high, decimals)
     parts = (amount(spec, effect.yi, decimals), duration(analysis))
-    level = percent(derived(analysis, "study_level", STUDY_LEVEL))
+    level = percent(analysis.level)
     return f"{effect.label}: {' '.join(filter(None, parts))} ({level} CI {reach})."
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from k2meta.analysis import Analysis
-from k2meta.numbers import beside, fixed, of
+from k2meta.analysis import Analysis, study_estimate
+from k2meta.numbers import beside, fixed, of, percent
 from k2meta.tables.parts import (
     ABSENT,
     MARKS,
     TIERS,
+    headed,
     link,
     marks,
     number,
@@ -20,7 +20,6 @@ from k2meta.tables.parts import (
     show_interval,
     show_text,
     show_value,
-    study_interval,
     typeset,
     weights,
 )
@@ -29,14 +28,16 @@ from k2meta.types import Effect, Query
 
 
 def effects(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> TableData:
-    """Return every effect with its derivation; ``low`` and ``high`` are the normal 95 % interval."""
+    """Return every effect with its derivation; ``low`` and ``high`` are the normal interval of its ``level``."""
     rows = [
         _row(analysis, effect, weight)
         for analysis in analyses
         for effect, weight in zip(analysis.effects, weights(analysis), strict=True)
     ]
+    # One level for all questions: it is a setting.
+    head = f"{percent(analyses[0].level)} CI" if analyses else "CI"
     return TableData(
-        columns=_COLUMNS,
+        columns=headed(_COLUMNS, "interval", head),
         rows=tuple(rows),
         caption="How each effect was derived",
         notes=("; ".join(f"{letter} {words}" for letter, words in MARKS.items()) + ".",),
@@ -44,7 +45,7 @@ def effects(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> Tabl
 
 
 def _row(analysis: Analysis, effect: Effect, weight: float) -> Row:
-    low, high = study_interval(effect)
+    alone = study_estimate(effect, analysis.level)
     return {
         "analysis": analysis.spec.id,
         "study_id": effect.study_id,
@@ -55,10 +56,11 @@ def _row(analysis: Analysis, effect: Effect, weight: float) -> Row:
         "scale": scale(analysis.spec),
         "yi": effect.yi,
         "vi": effect.vi,
-        "se": math.sqrt(effect.vi),
-        "precision": precision(analysis, math.sqrt(effect.vi)),
-        "low": low,
-        "high": high,
+        "se": alone.se,
+        "precision": precision(analysis, alone.se),
+        "low": alone.low,
+        "high": alone.high,
+        "level": alone.level,
         "weight": weight if analysis.fits else None,
         "n_treat": effect.n_treat,
         "n_ctrl": effect.n_ctrl,
@@ -119,7 +121,8 @@ _COLUMNS = (
     Column("se"),
     Column("low"),
     Column("high"),
-    Column("interval", "95 % CI", show_interval("low", "high"), numeric=True, filed=False),
+    Column("level"),
+    Column("interval", "CI", show_interval("low", "high"), numeric=True, filed=False),
     Column("weight", "Weight, %", _weight, numeric=True),
     Column("months"),
     Column("intervention"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Fit
@@ -16,7 +15,6 @@ from k2meta.numbers import (
     MINUS,
     Traced,
     TracedCount,
-    beside,
     cited,
     count,
     displayed,
@@ -26,7 +24,7 @@ from k2meta.numbers import (
     p_value,
     places,
 )
-from k2meta.tables.types import Row, Value
+from k2meta.tables.types import Column, Row, Value
 from k2meta.types import Dropped, Effect
 
 ABSENT = "\N{EN DASH}"
@@ -206,16 +204,6 @@ def _first(analysis: Analysis, wanted: Callable[[Fit], bool]) -> Fit | None:
     return next((analysis.fits[m] for m in order if m in analysis.fits and wanted(analysis.fits[m])), None)
 
 
-STUDY_LEVEL = 0.95
-"""Level of the interval drawn for one study."""
-
-
-def study_interval(effect: Effect, level: float = STUDY_LEVEL) -> tuple[float, float]:
-    """Return the normal interval of one study on the scale of the analysis, as a forest plot draws it."""
-    half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(effect.vi)
-    return beside(effect.yi, "low", effect.yi - half), beside(effect.yi, "high", effect.yi + half)
-
-
 def marks(effect: Effect) -> str:
     """Return the footnote letters of an effect (see ``MARKS``)."""
     found = "a" if effect.source_tier == "primary_abstract" else ""
@@ -251,6 +239,11 @@ def number(row: Row, name: str) -> float | None:
     """Return the number in a row, or ``None``."""
     value = row[name]
     return None if value is None or isinstance(value, str | bool) else of(value, float(value))
+
+
+def headed(columns: Sequence[Column], name: str, label: str) -> tuple[Column, ...]:
+    """Return the columns with another head of the column ``name``."""
+    return tuple(replace(column, label=label) if column.id == name else column for column in columns)
 
 
 def show_count(name: str) -> Callable[[Row], str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
-from k2meta.tables.parts import precision, scale, show_interval, show_p, show_text, show_value
+from k2meta.numbers import percent
+from k2meta.tables.parts import headed, precision, scale, show_interval, show_p, show_text, show_value
 from k2meta.tables.types import Column, Row, TableData
 from k2meta.types import Query
 
@@ -24,12 +25,16 @@ def small_study(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
             "estimate": one.estimate,
             "low": one.low,
             "high": one.high,
+            "level": one.level,
+            "method": one.method,
             "not_run": one.not_run,
         }
         for analysis in analyses
         for one in analysis.small_study
     ]
-    return TableData(columns=_COLUMNS, rows=tuple(rows), caption="Small-study effects")
+    # One level for all questions: it is a setting.
+    head = f"{percent(analyses[0].level)} CI" if analyses else "CI"
+    return TableData(headed(_COLUMNS, "interval", head), tuple(rows), "Small-study effects")
 
 
 _COLUMNS = (
@@ -42,6 +47,8 @@ _COLUMNS = (
     Column("estimate", "Adjusted estimate", show_value("estimate"), numeric=True),
     Column("low"),
     Column("high"),
-    Column("interval", "Interval", show_interval("low", "high"), numeric=True, filed=False),
+    Column("level"),
+    Column("interval", "CI", show_interval("low", "high"), numeric=True, filed=False),
+    Column("method", "How", show_text("method")),
     Column("not_run", "Not run because", show_text("not_run")),
 )

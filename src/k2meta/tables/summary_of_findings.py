@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from k2meta.analysis import Analysis, Line
+from k2meta.analysis import Analysis, Line, study_estimate
 from k2meta.config import Spec
 from k2meta.numbers import count, displayed, fixed, interval, percent, places
 from k2meta.tables.parts import (
-    STUDY_LEVEL,
     derived,
     number,
     people,
@@ -17,7 +15,6 @@ from k2meta.tables.parts import (
     show_fixed,
     show_interval,
     show_text,
-    study_interval,
     typeset,
     weight_shares,
 )
@@ -93,21 +90,20 @@ def _bar(analysis: Analysis) -> tuple[float, float, float, float] | None:
         return lead.mu.value, lead.mu.low, lead.mu.high, lead.mu.se
     if analysis.k != 1:
         return None
-    (effect,) = analysis.effects
-    return (effect.yi, *study_interval(effect), math.sqrt(effect.vi))
+    alone = study_estimate(analysis.effects[0], analysis.level)
+    return alone.value, alone.low, alone.high, alone.se
 
 
 def _effect(analysis: Analysis) -> dict[str, Value]:
     bar, lead = _bar(analysis), analysis.fits.get(analysis.lead)
     value, low, high, se = bar or (None, None, None, None)
     excludes = None if low is None or high is None else not low <= 0 <= high
-    alone = derived(analysis, "study_level", STUDY_LEVEL) if bar else None
     return {
         "estimate": value,
         "low": low,
         "high": high,
         "precision": se,
-        "level": lead.mu.level if lead else alone,
+        "level": lead.mu.level if lead else analysis.level if bar else None,
         "interval_kind": "" if bar is None else "CrI" if lead and lead.posterior is not None else "CI",
         "method": lead.method if lead else "",
         "excludes_zero": excludes,
