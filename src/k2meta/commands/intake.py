@@ -150,10 +150,13 @@ def _pools(folder: Path, settings: Config) -> tuple[Pool, ...]:
     """Return every analysis with its effects, and the result of the frequentist model that leads."""
     from k2meta.commands.fits import fit
     from k2meta.commands.records import collect
+    from k2meta.config import against_data
     from k2meta.effects.select import select
     from k2meta.intake import Headline, Pool
 
     found = collect(folder, settings)
+    if wrong := against_data(settings, found.outcomes, found.columns):
+        raise ProjectError(wrong)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
     by_id = {record.extraction_id: record for record in found.records}
     model = settings.model(settings.lead.model)
