@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from k2meta.commands import priors
 from k2meta.commands.fits import fit
 from k2meta.config import Model, against_data, fits_measure, parse, problems, proper
 from k2meta.models.priors import EMPIRICAL, EMPIRICAL_SOURCES, UNIT_INFORMATION
-from k2meta.types import ProjectError
+from k2meta.types import Outcome, ProjectError
 from tests import samples
 
 CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
@@ -27,6 +27,16 @@ CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 @pytest.fixture
 def settings() -> dict[str, Any]:
     return copy.deepcopy(io.read_yaml(CONFIG)[0])
+
+
+def dictionary(names: Collection[str]) -> list[Outcome]:
+    """Return those outcomes of the shipped dictionary."""
+    rows = io.read_table(CONFIG.parents[1] / "data" / "outcomes.csv").rows
+    return [
+        Outcome(row["outcome"], row["label"], row["unit"], row["better"] == "lower", row["surrogate"] == "yes")
+        for row in rows
+        if row["outcome"] in names
+    ]
 
 
 def test_the_shipped_settings_are_valid_and_keep_every_option(settings: dict[str, Any]) -> None:
@@ -194,7 +204,7 @@ def test_a_column_of_subgroups_that_the_data_do_not_have_is_named(settings: dict
         *(one["column"] for one in asked if "column" in one),
         *(name for one in asked for name in one.get("where", ())),
     ]
-    (found,) = against_data(parse(settings), outcomes, columns)
+    (found,) = against_data(parse(settings), dictionary(outcomes), columns)
     assert (found.column, found.fix) == ("analyses[0].subgroups (cac_agatston)", "write vitamer")
 
 
@@ -230,8 +240,66 @@ def test_names_that_the_data_do_not_have_are_found(settings: dict[str, Any]) -> 
     outcomes = [name for spec in config.analyses[1:] for name in spec.outcomes] + ["cac_agatston"]
     columns = [name for spec in config.analyses for name in spec.where if name != "vitamr"] + ["vitamer"]
     columns += [one.column for spec in config.analyses for one in spec.moderators]
-    found = against_data(config, outcomes, columns)
+    found = against_data(config, dictionary(outcomes), columns)
     assert [problem.fix for problem in found] == ["write cac_agatston", "write vitamer"]
+
+
+def _whole(settings: dict[str, Any]) -> tuple[Sequence[Outcome], list[str]]:
+    columns = list(io.read_table(CONFIG.parents[1] / "data" / "trials.csv").columns)
+    for name in ("extractions", "cohorts"):
+        columns += io.read_table(CONFIG.parents[1] / "data" / f"{name}.csv").columns
+    return dictionary([name for item in settings["analyses"] for name in item["outcomes"]]), columns
+
+
+def _analysis(settings: dict[str, Any], measure: str) -> int:
+    return next(i for i, item in enumerate(settings["analyses"]) if item["measure"] == measure)
+
+
+@pytest.mark.parametrize("measure", ["MD", "HR"])
+def test_a_direction_against_that_of_the_outcomes_is_refused(settings: dict[str, Any], measure: str) -> None:
+    i = _analysis(settings, "MD")
+    settings["analyses"][i].update(measure=measure, relevance=[])
+    settings["analyses"][i]["lower_is_better"] = False
+    (found,) = against_data(parse(settings), *_whole(settings))
+    assert found.column == f"analyses[{i}].lower_is_better ({settings['analyses'][i]['id']})"
+    assert found.value == "false"
+    assert "data/outcomes.csv says that lower is better for cac_agatston" in found.what
+    assert found.fix.startswith("write lower_is_better: true, or correct better")
+
+
+def test_an_smd_turns_outcomes_that_point_the_other_way_and_may_take_either_direction(
+    settings: dict[str, Any],
+) -> None:
+    i = _analysis(settings, "SMD")
+    assert against_data(parse(settings), *_whole(settings)) == ()
+    settings["analyses"][i]["lower_is_better"] = not settings["analyses"][i]["lower_is_better"]
+    assert against_data(parse(settings), *_whole(settings)) == ()
+
+
+def test_a_mean_difference_of_outcomes_that_point_both_ways_is_refused(settings: dict[str, Any]) -> None:
+    outcomes, columns = _whole(settings)
+    other = Outcome("score", "score", "AU", False, True)
+    i = _analysis(settings, "MD")
+    settings["analyses"][i]["outcomes"].append("score")
+    (found,) = against_data(parse(settings), [*outcomes, other], columns)
+    assert "higher is better for score" in found.what
+    assert found.fix.startswith("pool outcomes that point one way")
+
+
+@pytest.mark.parametrize(
+    ("unit", "refused"), [("kPa", 1), ("AU", 0), ("Agatston units", 0), ("au", 0), ("mm3", 1)]
+)
+def test_a_mean_difference_is_in_the_unit_of_its_outcomes(
+    settings: dict[str, Any], unit: str, refused: int
+) -> None:
+    i = _analysis(settings, "MD")
+    settings["analyses"][i]["unit"] = unit
+    found = against_data(parse(settings), *_whole(settings))
+    assert len(found) == refused
+    for problem in found:
+        assert problem.column == f"analyses[{i}].unit ({settings['analyses'][i]['id']})"
+        assert f"the unit is {unit}, but the outcomes of this mean difference are in AU" in problem.what
+        assert problem.fix.startswith("write unit: AU")
 
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -369,7 +437,7 @@ def test_a_moderator_that_no_file_has_is_named_with_its_neighbour(settings: dict
     outcomes = [name for item in settings["analyses"] for name in item["outcomes"]]
     columns = [name for item in settings["analyses"] for name in item["where"]]
     columns += [one["column"] for item in settings["analyses"][1:] for one in item.get("moderators", ())]
-    (found,) = against_data(parse(settings), outcomes, [*columns, "mean_age"])
+    (found,) = against_data(parse(settings), dictionary(outcomes), [*columns, "mean_age"])
     assert "'mean_aeg' is not in data/trials.csv" in found.what
     assert found.fix == "write mean_age"
 
@@ -378,7 +446,7 @@ def test_a_moderator_of_a_column_that_the_data_do_not_have_is_found(settings: di
     config = parse(settings)
     outcomes = [name for spec in config.analyses for name in spec.outcomes]
     columns = ["design_class", "exposure_class", "contrast_class", "vitamer", "dose_ug_per_day"]
-    found = against_data(config, outcomes, columns)
+    found = against_data(config, dictionary(outcomes), columns)
     assert [(problem.column, problem.value) for problem in found] == [
         ("analyses[4].moderators (stiffness_any)", "duration_months")
     ]

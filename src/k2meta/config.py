@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
-from k2meta.types import Problem, ProjectError
+from k2meta.types import Outcome, Problem, ProjectError
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -455,13 +455,18 @@ def _figure_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, 
             yield Problem(file, what, fix, _row(place, lines), _place(place), item["id"])
 
 
-def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]) -> tuple[Problem, ...]:
-    """Return what the analyses name and the data do not have: outcomes of the dictionary, columns of ``where``."""
-    found = []
+def against_data(config: Config, outcomes: Sequence[Outcome], columns: Sequence[str]) -> tuple[Problem, ...]:
+    """Return what the analyses say and the data do not bear out.
+
+    Outcomes of the dictionary and columns that are not there, a direction against that of the outcomes, a mean
+    difference in another unit than theirs.
+    """
+    found: list[Problem] = []
+    known_outcomes = [outcome.id for outcome in outcomes]
     for i, spec in enumerate(config.analyses):
         moderating = [name for one in spec.moderators for name in (one.column, *one.where)]
         grouped = (spec.subgroups,) if spec.subgroups else ()
-        named = ((spec.outcomes, outcomes, "outcomes"), (spec.where, columns, "where"))
+        named = ((spec.outcomes, known_outcomes, "outcomes"), (spec.where, columns, "where"))
         for names, known, key in (*named, (moderating, columns, "moderators"), (grouped, columns, "subgroups")):
             for name in names:
                 if name not in known:
@@ -474,7 +479,62 @@ def against_data(config: Config, outcomes: Sequence[str], columns: Sequence[str]
                     fix = f"write {near[0]}" if near else f"add it to {where}, or remove it here"
                     what = f"{name!r} is not in {where}"
                     found.append(Problem(FILE, what, fix, None, f"analyses[{i}].{key} ({spec.id})", name))
+        pooled = [outcome for outcome in outcomes if outcome.id in spec.outcomes]
+        found += _other_direction(i, spec, pooled)
+        found += _other_unit(i, spec, pooled)
     return tuple(found)
+
+
+def _other_direction(i: int, spec: Spec, outcomes: Sequence[Outcome]) -> Iterator[Problem]:
+    """Refuse a direction against that of the outcomes: it would turn the answer over.
+
+    Only an SMD bridges outcomes that point both ways, and then results of the others are turned.
+    """
+    against = [one.id for one in outcomes if one.lower_is_better != spec.lower_is_better]
+    if spec.measure == "SMD" or not against:
+        return
+    said = str(spec.lower_is_better).lower()
+    way = "higher" if spec.lower_is_better else "lower"
+    what = f"lower_is_better is {said}, but data/outcomes.csv says that {way} is better for {', '.join(against)}"
+    fix = f"write lower_is_better: {str(not spec.lower_is_better).lower()}, or correct better in data/outcomes.csv"
+    if len(against) < len(outcomes):
+        fix = "pool outcomes that point one way, or take measure: SMD, which turns the others"
+    yield Problem(FILE, what, fix, None, f"analyses[{i}].lower_is_better ({spec.id})", said)
+
+
+_IN_WORDS = {
+    "agatston units": "au",
+    "percent": "%",
+    "percentage points": "%",
+    "metres per second": "m/s",
+    "millimetres of mercury": "mmhg",
+    "millimetres": "mm",
+    "centimetres": "cm",
+    "kilograms": "kg",
+    "minutes": "min",
+    "seconds": "s",
+}
+"""Units that an analysis may spell out where the outcome has the symbol."""
+
+
+def _unit(text: str) -> str:
+    """Return a unit in lower case and one spelling."""
+    plain = " ".join(text.casefold().replace("meter", "metre").split())
+    return _IN_WORDS.get(plain, plain.replace(" ", ""))
+
+
+def _other_unit(i: int, spec: Spec, outcomes: Sequence[Outcome]) -> Iterator[Problem]:
+    """Refuse a mean difference in another unit than that of its outcomes: nothing converts it."""
+    if spec.measure != "MD":
+        return
+    units = dict.fromkeys(outcome.unit for outcome in outcomes if _unit(outcome.unit) != _unit(spec.unit))
+    if units:
+        there = " and ".join(units)
+        what = f"the unit is {spec.unit}, but the outcomes of this mean difference are in {there}"
+        fix = f"write unit: {there}, or correct unit in data/outcomes.csv; numbers are never converted"
+        if len({outcome.unit for outcome in outcomes}) > 1:
+            fix = "pool outcomes of one unit, or take measure: SMD"
+        yield Problem(FILE, what, fix, None, f"analyses[{i}].unit ({spec.id})", spec.unit)
 
 
 def parse(settings: Mapping[str, Any]) -> Config:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
 
 import k2meta as km
 from k2meta.effects.routes import Printed, derive
-from k2meta.intake import IMPORTERS, Intake
+from k2meta.intake import IMPORTERS, Intake, Source
 from k2meta.intake.draft import numeric_fields
 from k2meta.intake.revman5 import decoded
 from tests.intake.conftest import FILES, ROOT, refusals, rows, source, text
@@ -282,6 +282,111 @@ def test_a_registry_file_that_does_not_name_its_arms_is_refused() -> None:
 )
 def test_other_json_is_refused_in_words(json_text: str, words: str) -> None:
     assert words in refusals("clinicaltrials", [text("r.json", json_text)])[0]
+
+
+def registry(title: str, unit: str = "m/s", description: str = "", classes: tuple[str, ...] = ("",)) -> Source:
+    """Return a registry file with one outcome of means, the same in each class of values."""
+    study = json.loads(source("registry.json").raw)
+    module = study["resultsSection"]["outcomeMeasuresModule"]
+    (first, *_) = module["outcomeMeasures"]
+    del first["analyses"]
+    first |= {"title": title, "unitOfMeasure": unit, "description": description}
+    first["classes"] = [{**first["classes"][0], "title": one} for one in classes]
+    module["outcomeMeasures"] = [first]
+    return text("r.json", json.dumps(study))
+
+
+def means(row: Mapping[str, str]) -> set[str]:
+    return {column.split("_")[0] for column, cell in row.items() if "_mean_" in column and cell}
+
+
+UNCLEAR = (
+    "Change in PWV",
+    "PWV change at 12 months",
+    "Mean change in PWV",
+    "Progression of CAC",
+    "Difference in PWV from baseline to 12 months",
+    "Rate of change in PWV",
+    "Percent Change in Calcium Score",
+    "Absolute CAC Progression From Baseline",
+    "PWV at baseline and 12 months",
+)
+
+
+@pytest.mark.parametrize("title", UNCLEAR)
+def test_a_title_that_speaks_of_a_change_unclearly_waits_for_the_user(bring: Bring, title: str) -> None:
+    (problem,) = refusals("clinicaltrials", [registry(title)], **ARMS)
+    assert f'"{title}"' in problem
+    assert f"--stage-of '{title}=change'" in problem
+    for stage in ("change", "follow"):
+        for stated in ({"stage": stage}, {"stages": {title: stage}}):
+            (row,) = rows(bring("clinicaltrials", registry(title), **ARMS, **stated), "extractions")
+            assert means(row) == {stage}
+
+
+@pytest.mark.parametrize(
+    ("unit", "description"),
+    [("m/s/year", ""), ("percent change", ""), ("m/s", "Measured at baseline and the end")],
+)
+def test_unit_and_description_are_read_like_the_title(unit: str, description: str) -> None:
+    (problem,) = refusals("clinicaltrials", [registry("Pulse Wave Velocity", unit, description)], **ARMS)
+    assert "values at follow-up or changes from baseline" in problem
+
+
+@pytest.mark.parametrize(
+    ("title", "stage", "role"),
+    [
+        ("Change From Baseline in PWV", "change", "main"),
+        ("PWV, change at 12 months from baseline", "change", "main"),
+        ("PWV at baseline", "baseline", "baseline"),
+        ("Baseline PWV", "baseline", "baseline"),
+        ("Pulse Wave Velocity", "follow", "main"),
+        ("Heart rate", "follow", "main"),
+    ],
+)
+def test_plain_titles_say_themselves_what_the_values_are(bring: Bring, title: str, stage: str, role: str) -> None:
+    (row,) = rows(bring("clinicaltrials", registry(title), **ARMS), "extractions")
+    assert (means(row), row["role"]) == ({stage}, role)
+    assert row["scale"] == "raw"
+
+
+def test_a_class_of_values_at_baseline_is_no_result(bring: Bring) -> None:
+    file = registry("PWV at baseline and 12 months", classes=("Baseline", "12 months"))
+    first, second = rows(bring("clinicaltrials", file, **ARMS), "extractions")
+    assert (means(first), first["role"]) == ({"baseline"}, "baseline")
+    assert (means(second), second["role"]) == ({"follow"}, "main")
+
+
+def test_a_percent_change_is_not_on_the_scale_of_the_outcome(bring: Bring) -> None:
+    plain = bring(
+        "clinicaltrials", registry("Percent Change From Baseline in CAC", "percentage of baseline"), **ARMS
+    )
+    (row,) = rows(plain, "extractions")
+    assert (row["scale"], row["units"], means(row)) == ("pct_change", "%", {"change"})
+    assert not plain.queries
+    bare = bring("clinicaltrials", registry("Change From Baseline in HbA1c", "percent"), **ARMS)
+    (query,) = bare.queries
+    assert (query.field, query.wrote) == ("scale", "pct_change")
+    assert "HbA1c" in query.why
+
+
+def test_a_stated_title_that_the_file_does_not_have_is_refused() -> None:
+    problems = refusals("clinicaltrials", [registry("Change in PWV")], **ARMS, stages={"Chnge in PWV": "change"})
+    assert any('"Chnge in PWV"; did you mean Change in PWV?' in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("arms", "words"),
+    [
+        ({"treatment": "K2", "control": "Placebo"}, 'no group is called "K2"'),
+        ({"treatment": "Vitamin K", "control": "Placebo"}, "did you mean Vitamin K2?"),
+        ({"treatment": "Vitamin K2"}, "--control: NCT00000000: only the other arm is named"),
+    ],
+)
+def test_an_arm_that_no_outcome_has_is_refused_with_the_groups(arms: dict[str, str], words: str) -> None:
+    (problem,) = refusals("clinicaltrials", [source("registry.json")], **arms)
+    assert words in problem.replace(" column --control", " --control")
+    assert "Placebo; Vitamin K2" in problem
 
 
 def test_robvis_judgements_are_matched_to_the_trials_of_the_project(bring: Bring) -> None:

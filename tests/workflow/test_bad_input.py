@@ -115,6 +115,14 @@ BAD: dict[str, tuple[Callable[[Path], None], list[str]]] = {
         replace(CONFIG, "outcomes: [cfpwv]", "outcomes: [cfpvw]"),
         ["analyses[0].outcomes (stiffness)", "write cfpwv"],
     ),
+    "direction against that of the outcome": (
+        replace(CONFIG, "lower_is_better: true", "lower_is_better: false"),
+        ["analyses[0].lower_is_better (stiffness)", "lower is better for cfpwv", "write lower_is_better: true"],
+    ),
+    "mean difference in another unit": (
+        replace(CONFIG, "unit: m/s", "unit: cm/s"),
+        ["analyses[0].unit (stiffness)", "the unit is cm/s", "are in m/s", "write unit: m/s"],
+    ),
 }
 
 

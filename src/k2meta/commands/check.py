@@ -58,7 +58,7 @@ def _look(folder: Path) -> tuple[io.Records | None, list[Problem]]:
     except ProjectError as error:
         problems.extend(error.problems)
     if config is not None and found is not None:
-        problems.extend(against_data(config, [outcome.id for outcome in found.outcomes], found.columns))
+        problems.extend(against_data(config, found.outcomes, found.columns))
         problems.extend(claim_problems(found.claims, config))
     return found, problems
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from k2meta.intake import Intake, Pool
 
 LOG = "import-log.csv"
+STAGES = ("follow", "change")
 
 
 def import_files(
@@ -26,6 +27,7 @@ def import_files(
     accept: Annotated[list[str] | None, typer.Option("--accept", help="A spelling that may be read.")] = None,
     constants: Annotated[list[str] | None, typer.Option("--set", help="COLUMN=VALUE for its empty cells.")] = None,
     stage: Annotated[str, typer.Option("--stage", help="Arm means are: follow or change.")] = "",
+    stage_of: Annotated[list[str] | None, typer.Option("--stage-of", help="TITLE=STAGE of one outcome.")] = None,
     measure: Annotated[str, typer.Option("--measure", help="What yi measures: MD, SMD, RR, OR, HR, ROM.")] = "",
     outcome: Annotated[str, typer.Option("--outcome", help="Outcome of a file without a column for it.")] = "",
     treatment: Annotated[str, typer.Option("--treatment", help="Name of the treatment arm.")] = "",
@@ -42,7 +44,8 @@ def import_files(
     problems = [
         *_unknown("the format", [format], IMPORTERS),
         *_unknown("--accept", accept or [], ACCEPT),
-        *_unknown("--stage", [stage] if stage else [], ("follow", "change")),
+        *_unknown("--stage", [stage] if stage else [], STAGES),
+        *_unknown("--stage-of", [one.rpartition("=")[2] for one in stage_of or []], STAGES),
         *_not_one_character(separator),
         *_no_pairs(constants or []),
     ]
@@ -64,6 +67,7 @@ def import_files(
         mapping=io.read_yaml(mapping)[0] if mapping else None,
         mapping_name=mapping.name if mapping else "mapping",
         trials=_known_trials(data),
+        stages={one.rpartition("=")[0]: one.rpartition("=")[2] for one in stage_of or []},
     )
     found = IMPORTERS[format]([Source(path.name, io.read_raw(path)) for path in files], options)
     out = {**found.files, LOG: _log(data, log_file(found.decisions), fresh="trials.csv" in found.files)}
@@ -150,10 +154,13 @@ def _pools(folder: Path, settings: Config) -> tuple[Pool, ...]:
     """Return every analysis with its effects, and the result of the frequentist model that leads."""
     from k2meta.commands.fits import fit
     from k2meta.commands.records import collect
+    from k2meta.config import against_data
     from k2meta.effects.select import select
     from k2meta.intake import Headline, Pool
 
     found = collect(folder, settings)
+    if wrong := against_data(settings, found.outcomes, found.columns):
+        raise ProjectError(wrong)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
     by_id = {record.extraction_id: record for record in found.records}
     model = settings.model(settings.lead.model)

@@ -2,19 +2,22 @@
 
 Every value is a string. The two arms are named by ``--treatment`` and ``--control`` (titles or ids of groups), or
 are the two groups of an analysis, in its order: the first minus (or over) the second. Where an analysis counts the
-other way round, its sign is turned and the log says so.
+other way round, its sign is turned and the log says so. Whether values are changes is read from plain words of the
+title; anything less plain has to be stated.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from k2meta.intake.draft import Draft, Row
+from k2meta.intake.draft import Draft, Row, numeric_fields
 from k2meta.intake.hygiene import decode, is_bound
+from k2meta.intake.stages import is_baseline, percent_of_baseline, stage_in_words
 from k2meta.intake.types import Intake, Options, Read, Source, refuse
+from k2meta.records.cells import nearest
 from k2meta.types import Problem
 
 ABSENT = ("NA", "N/A")
@@ -106,8 +109,41 @@ def _study(file: str, study: Json, draft: Draft) -> None:
     record = draft.rows["trials"][-1]
     draft.text("trials", record, "registration", Read(file, None, "nctId", nct))
     draft.text("trials", record, "title", Read(file, None, "briefTitle", _words(identification, "briefTitle")))
-    for number, measure in enumerate(measures, start=1):
+    unnamed = list(_unnamed_arms(file, nct, measures, draft.options))
+    draft.problems += unnamed
+    for number, measure in enumerate(measures if not unnamed else (), start=1):
         _measure(_Place(file, nct, trial, number), measure, draft)
+
+
+def _unnamed_arms(file: str, nct: str, measures: Sequence[Json], options: Options) -> Iterator[Problem]:
+    """Refuse arms that no outcome measure has: a misspelt name would drop every result in silence."""
+    if not options.treatment and not options.control:
+        return
+    arms = {"--treatment": options.treatment, "--control": options.control}
+    groups = [{_words(one, "id"): _words(one, "title") for one in _items(m, "groups")} for m in measures]
+    titles = dict.fromkeys(title for group in groups for title in group.values())
+    wrong = False
+    for option, name in arms.items():
+        if any(_named(name, group) for group in groups):
+            continue
+        wrong = True
+        what = (
+            f'{nct}: no group is called "{name}"{nearest(name, titles)}'
+            if name
+            else f"{nct}: only the other arm is named"
+        )
+        if any(name in (*group, *group.values()) for group in groups):
+            what = f'{nct}: several groups are called "{name}" in each outcome measure'
+        yield Problem(file, what, f"write one of the groups: {'; '.join(titles)} (or its id)", None, option, name)
+    if not wrong and not any(all(_named(name, group) for name in arms.values()) for group in groups):
+        what = f"{nct}: no outcome measure has both groups"
+        yield Problem(file, what, f"name two groups of one measure: {'; '.join(titles)}", None, " and ".join(arms))
+
+
+def _named(name: str, groups: Mapping[str, str]) -> str:
+    """Return the id of the one group with this id or title, ``""`` where there is none or more than one."""
+    match = [key for key, title in groups.items() if name and name in (key, title)]
+    return match[0] if len(match) == 1 else ""
 
 
 class _Place:
@@ -177,12 +213,8 @@ def _arms(place: _Place, measure: Json, draft: Draft) -> dict[str, str] | None:
     listed = "; ".join(f"{key} {title}" for key, title in groups.items())
     options = draft.options
     if options.treatment or options.control:
-        found = {}
-        for side, name in (("treat", options.treatment), ("ctrl", options.control)):
-            match = [key for key, title in groups.items() if name and name in (key, title)]
-            if len(match) == 1:
-                found[side] = match[0]
-        if len(found) == 2:
+        found = {"treat": _named(options.treatment, groups), "ctrl": _named(options.control, groups)}
+        if all(found.values()):
             return found
         draft.left_out(place.cell("groups", listed), "no two groups are named as --treatment and --control say")
         return None
@@ -204,7 +236,9 @@ def _values(
     """Write the values of both arms."""
     values = {_words(m, "groupId"): m for c in _items(one, "categories") for m in _items(c, "measurements")}
     kind, spread = _bare(_words(measure, "paramType")), _bare(_words(measure, "dispersionType"))
-    writer = _writer(kind, spread, _stage(measure, draft))
+    numbers = kind in MEANS or kind == "MEDIAN"
+    stage = _stage(place, measure, one, draft) if numbers else "follow"
+    writer = _writer(kind, spread, stage)
     for side, group in arms.items():
         count = _denominator(measure, one, group)
         size = place.cell(f"{path}.denoms[{group}]", count)
@@ -215,19 +249,46 @@ def _values(
                 draft.number(row, field.format(side=side), read, ABSENT)
             elif read.text:
                 draft.left_out(read, f"{_words(measure, 'paramType')} with {_words(measure, 'dispersionType')}")
-    if kind in MEANS or kind == "MEDIAN":
-        draft.put(
-            "named", row, "scale", "raw", place.cell("paramType", _words(measure, "paramType")), "arm values"
-        )
-    if not any(writer.values()):
+    if numbers:
+        _scale(row, place, stage, measure, draft)
+    if stage == "baseline":
+        draft.put("named", row, "role", "baseline", place.cell("title", _words(measure, "title")), "baseline only")
+    elif not any(writer.values()):
         draft.put("named", row, "role", "text_only", place.cell("paramType", kind), "no poolable number is held")
 
 
-def _stage(measure: Json, draft: Draft) -> str:
-    """Return the stage: what the title says, or the option; a value at a time frame is one at follow-up."""
-    if re.search(r"\bchange from baseline\b", _words(measure, "title"), re.I):
-        return "change"
-    return draft.options.stage or "follow"
+def _scale(row: Row, place: _Place, stage: str, measure: Json, draft: Draft) -> None:
+    """Write the scale of arm values: a change in percent of baseline is none in the unit of the outcome."""
+    unit = place.cell("unitOfMeasure", _words(measure, "unitOfMeasure"))
+    percent = percent_of_baseline(_words(measure, "title"), unit.text) if stage == "change" else False
+    if percent is False:
+        draft.put(
+            "named", row, "scale", "raw", place.cell("paramType", _words(measure, "paramType")), "arm values"
+        )
+        return
+    draft.put("named", row, "scale", "pct_change", unit, "a change in percent")
+    draft.put("named", row, "units", "%", unit, "percent of baseline")
+    if percent is None:
+        why = "read as percent of baseline; where the outcome is itself a percentage (HbA1c), write raw into scale"
+        draft.query(unit, row["extraction_id"], "scale", "pct_change", why)
+
+
+def _stage(place: _Place, measure: Json, one: Json, draft: Draft) -> str:
+    """Return what the values of a class are: by its words, else as the user states."""
+    title = place.cell("title", _words(measure, "title"))
+    others = [_words(group, "title") for group in _items(measure, "classes")]
+    beside = f"{_words(measure, 'unitOfMeasure')} {_words(measure, 'description')}"
+    frame = _words(measure, "timeFrame")
+    # "Baseline, 12 months" is a time frame of values too; one that speaks of a change is not.
+    beside += f" {frame}" if "chang" in frame.casefold() else ""
+    if title.text in draft.options.stages and not is_baseline(_words(one, "title")):
+        return draft.stage(title, title.text)
+    found = stage_in_words(
+        title.text, _words(one, "title"), beside, has_baseline_group=any(is_baseline(other) for other in others)
+    )
+    if found == "follow" and draft.options.stage:
+        return draft.options.stage
+    return found or draft.stage(title, title.text)
 
 
 def _writer(kind: str, spread: str, stage: str) -> dict[str, str]:
@@ -247,7 +308,8 @@ def _writer(kind: str, spread: str, stage: str) -> dict[str, str]:
         held["value"] = f"{stage}_median_{{side}}"
         if spread == "INTERQUARTILERANGE":
             held |= {"lowerLimit": f"{stage}_q1_{{side}}", "upperLimit": f"{stage}_q3_{{side}}"}
-    return held
+    # No column holds a standard error at baseline.
+    return {part: field if field.format(side="treat") in numeric_fields() else "" for part, field in held.items()}
 
 
 def _denominator(measure: Json, one: Json, group: str) -> str:
@@ -305,7 +367,8 @@ def _contrast(
     """Write an estimate with its interval; one that counts control minus treatment is turned."""
     ratio = measure != "MD"
     draft.put("named", row, "diff_measure", measure, cell("paramType"), "parameter of the analysis")
-    draft.put("named", row, "scale", "log" if ratio else "raw", cell("paramType"), "scale of the measure")
+    if ratio or row.get("scale") != "pct_change":
+        draft.put("named", row, "scale", "log" if ratio else "raw", cell("paramType"), "scale of the measure")
     two_sided = _bare(_words(analysis, "ciNumSides")) in ("", "TWOSIDED", "2SIDED")
     keys = {"paramValue": "diff_estimate"}
     if two_sided:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -75,6 +76,8 @@ class Draft:
         self.problems: list[Problem] = []
         self._trials: dict[str, Row] = {}
         self._outcomes: dict[str, Row] = {}
+        self._titles: set[str] = set()
+        self._unclear: dict[str, dict[str, None]] = {}
         self._taken: dict[str, set[str]] = {"trials": set(), "extractions": set(), "outcomes": set()}
 
     # ------------------------------------------------------------ log
@@ -285,22 +288,50 @@ class Draft:
             self.problems.append(read.problem(f'"{read.text}" is a bound, not a number', fix))
 
     def stage(self, read: Read, words: str = "") -> str:
-        """Return ``follow`` or ``change`` for arm means: words that say so, or the option; else a problem."""
+        """Return ``follow`` or ``change`` for arm means: as the user states for the outcome, words that say so, or
+        the option for all; else a problem.
+
+        ``words`` is the title of the outcome, or ``""`` where the file has none.
+        """
+        if words:
+            self._titles.add(words)
+        if words in self.options.stages:
+            return self.options.stages[words]
         if re.search(r"\bchange from baseline\b", words, re.I):
             return "change"
         if self.options.stage:
             return self.options.stage
+        if words:
+            self._unclear.setdefault(read.file, {})[words] = None
+            return "follow"
         what = "the file does not say whether arm means are values at follow-up or changes from baseline"
         problem = Problem(read.file, what, "add --stage follow or --stage change")
         if problem not in self.problems:
             self.problems.append(problem)
         return "follow"
 
+    def _stages(self) -> Iterator[Problem]:
+        """Name the outcomes whose values nobody has called changes or values, and stated titles that are none."""
+        for file, titles in self._unclear.items():
+            listed = "; ".join(f'"{title}"' for title in titles)
+            what = (
+                f"the file does not say whether these are values at follow-up or changes from baseline: {listed}"
+            )
+            words = " ".join(f"--stage-of {shlex.quote(f'{title}=change')}" for title in titles)
+            fix = f"add --stage follow or --stage change for all of them, or one by one {words} (or =follow)"
+            yield Problem(file, what, fix)
+        for title in self.options.stages:
+            if title not in self._titles:
+                known = ", ".join(sorted(self._titles)) or "none"
+                what = f'no outcome with arm means is called "{title}"{nearest(title, self._titles)}'
+                yield Problem("--stage-of", what, f"write one of: {known}", value=title)
+
     # ------------------------------------------------------------ end
 
     def finish(self) -> Intake:
         """Return the files, or raise every problem."""
         self._constants()
+        self.problems += self._stages()
         if not any(self.rows.values()) and not self.problems:
             self.problems.append(Problem("", "nothing was found to import", "check the format and the files"))
         if self.problems:

@@ -40,6 +40,8 @@ class Options:
         ``column`` or ``table.column`` to the value that empty cells of it take.
     stage : {"", "follow", "change"}
         Whether arm means are values at follow-up or changes from baseline.
+    stages : mapping
+        Title of an outcome in the file to what its values are: ``follow`` or ``change``.
     measure : str
         What effects on a printed or ``yi`` scale are: MD, SMD, RR, OR, HR, ROM.
     outcome : str
@@ -68,6 +70,7 @@ class Options:
     mapping: object = None
     mapping_name: str = "mapping"
     trials: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
