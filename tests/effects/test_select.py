@@ -148,6 +148,35 @@ def test_the_totals_of_counted_events_may_be_in_doubt_too() -> None:
     assert effect.assumptions == ("arm sizes 182 and 183: from another page",)
 
 
+def test_what_is_left_out_is_called_what_it_is_and_names_the_cell_it_lacks() -> None:
+    interval: dict[str, Cell] = {"change_ci_low_treat": 225.0, "change_ci_high_treat": 326.0, "p_value": 0.64}
+    medians: dict[str, Cell] = {"follow_median_treat": 184.0, "follow_median_ctrl": 214.0}
+    records = [
+        record("no-sizes", change_mean_treat=275.0, change_mean_ctrl=292.0, **interval),
+        record(
+            "no-spread", study="Lees2021", change_mean_treat=1.0, change_mean_ctrl=2.0, n_treat=5.0, n_ctrl=6.0
+        ),
+        record("year2", study="Vossen2026", timepoint_months=24.0, **medians),
+        record("again", study="Vossen2026", timepoint_months=24.0, role="copy", **medians),
+        record("year1", study="Vossen2026", timepoint_months=12.0, role="copy", **medians),
+    ]
+    reasons = {entry.extraction_id: entry.reason for entry in select(records, OUTCOMES, spec()).dropped}
+    assert reasons == {
+        "no-sizes": "a spread is visible, but not the number of people in each arm, which this scale needs",
+        "no-spread": "no standard deviation, standard error, interval or exact p value is visible",
+        "year2": "printed as medians; this analysis does not convert medians",
+        "again": "second report of the same result",
+        "year1": "another visit than those of the other rows of this trial",
+    }
+
+
+def test_inside_the_active_arm_people_are_held_against_those_of_that_arm() -> None:
+    trial: dict[str, Cell] = {"design_class": "rct", "n_randomised_treat": 182.0, "n_randomised_total": 365.0}
+    row = record("a", n_treat=155.0, n_ctrl=149.0, trial=trial, **ARMS)  # type: ignore[arg-type]
+    (inside,) = select([row], OUTCOMES, spec(contrast="active_arm")).effects
+    assert (inside.people, inside.randomised) == (155.0, 182.0)
+
+
 def test_a_result_of_a_part_of_the_people_is_taken_and_says_which_part() -> None:
     part = record("part", subset="men without heart disease", n_treat=10.0, n_ctrl=12.0, **ARMS)
     smaller = record("smaller", role="subgroup", n_treat=4.0, n_ctrl=5.0, **ARMS)

@@ -9,7 +9,7 @@ import pytest
 
 from k2meta.records.printed import read_printed
 from k2meta.records.whole_numbers import grimmer
-from tests.records.review import asked, ids, result
+from tests.records.review import asked, build, ids, result
 
 getcontext().prec = 40
 
@@ -92,3 +92,13 @@ def test_a_baseline_mean_may_be_of_all_who_were_randomised() -> None:
     row = result("falls", baseline_mean_treat="5.19", n_treat=40)
     assert ids(asked(row)) == ["C12 warn"]
     assert asked(row, trials=[{"study_id": "Trial", "n_randomised_treat": "42"}]) == ()
+
+
+def test_the_note_on_grim_says_of_any_data_only_what_holds() -> None:
+    def said(outcome: str, **cells: str) -> str:
+        return next(note.said for note in build(result(outcome, **cells)).notes if note.check == "C12")
+
+    nothing = "GRIM: nothing to ask; it tests means of whole numbers, and no outcome is marked as such (integer)."
+    assert said("cfpwv", follow_mean_treat="5.19", n_treat="40") == nothing
+    counts = said("events", events_treat="1", total_treat="20", events_ctrl="3", total_ctrl="20")
+    assert counts == f"{nothing} Counts of people have no mean; C11 asks about them."

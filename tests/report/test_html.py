@@ -467,7 +467,7 @@ def test_the_page_is_the_same_twice_and_small(html: str) -> None:
 
 
 def test_a_card_counts_what_was_not_printed_apart_from_what_cannot_be_pooled(page: Page) -> None:
-    assert "Measured but not printed 1 trial; 1 more printed, not poolable here" in page.text
+    assert "Measured, no usable number seen 1 trial; 1 more printed, not poolable here" in page.text
 
 
 def test_a_used_result_says_of_which_people_it_is() -> None:

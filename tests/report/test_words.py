@@ -210,6 +210,22 @@ def test_leaving_out_names_the_study_on_which_the_reading_rests() -> None:
     assert said.endswith("changes without Author 2001.")
 
 
+def test_leaving_out_is_held_against_the_interval_that_leads() -> None:
+    # The Bayesian interval leads three trials and excludes zero; the guarded one beside it does not.
+    analysis = with_intervals(3, BENEFIT, NEITHER)
+    rows = tuple(replace(r, mu=replace(r.mu, low=-2.0, high=-1.0)) for r in analysis.leave_one_out)
+    said = words.left_out_sentence(replace(analysis, leave_one_out=rows))
+    assert said.endswith("Whether the interval includes zero does not depend on one trial.")
+
+
+def test_a_length_that_not_every_study_states_says_so() -> None:
+    analysis = samples.analysis(3)
+    assert words.duration(analysis) == "over 24 months"
+    first, *others = analysis.effects
+    some = replace(analysis, effects=(replace(first, months=None), *others))
+    assert words.duration(some) == "over 24 months where stated"
+
+
 def test_no_sentence_overclaims_or_prints_a_python_word() -> None:
     for analysis in every_sample():
         for sentence in sentences(analysis):

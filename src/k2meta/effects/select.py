@@ -37,6 +37,8 @@ ROLE_REASONS: dict[str, tuple[DropKind, str]] = {
     "other_contrast": ("not_poolable", "another contrast than the intervention against its own control"),
     "copy": ("other_result", "second report of the same result"),
 }
+OTHER_VISIT = "another visit than those of the other rows of this trial"
+"""Why a row of role ``copy`` is left out that repeats no other row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def select(records: Sequence[Record], outcomes: Mapping[str, Outcome], spec: Spe
         Effects in order of publication label as in the data file, and the dropped records with reasons.
     """
     lenders = {record.extraction_id: record for record in records}
+    visits = {_visit(record) for record in records if record.text("role") != "copy"}
     candidates: list[_Candidate] = []
     dropped: list[Dropped] = []
     for record in records:
@@ -79,7 +82,10 @@ def select(records: Sequence[Record], outcomes: Mapping[str, Outcome], spec: Spe
             continue
         reason = _not_eligible(record, spec)
         if reason is not None:
-            dropped.append(_drop(record, *reason))
+            kind, why = reason
+            if record.text("role") == "copy" and kind == "other_result" and _visit(record) not in visits:
+                why = OTHER_VISIT
+            dropped.append(_drop(record, kind, why))
             continue
         found = _effect(record, lenders, outcomes, spec)
         if isinstance(found, str):
@@ -105,6 +111,11 @@ def _people(record: Record) -> str:
     """Return who was studied: the trial, or the trial whose participants a second report describes."""
     parent = record.trial.get("report_of")
     return parent if isinstance(parent, str) else record.study_id
+
+
+def _visit(record: Record) -> tuple[str, str, float | None]:
+    """Return what a result is of: the trial, the outcome and the time."""
+    return record.study_id, record.outcome, record.number("timepoint_months")
 
 
 def _one_per_trial(candidates: Iterable[_Candidate]) -> dict[str, _Candidate]:
@@ -198,7 +209,9 @@ def _active_arm(record: Record, lenders: Mapping[str, Record], outcome: Outcome,
     if found is None:
         return "no change of the active arm with its standard deviation, error, interval or exact p is visible"
     effect = _assemble(record, spec, outcome, *found, sizes)
-    return replace(effect, n_ctrl=None, n_total=effect.n_treat)
+    enrolled = record.trial.get("n_randomised_treat")
+    randomised = enrolled if isinstance(enrolled, float) else None
+    return replace(effect, n_ctrl=None, n_total=effect.n_treat, randomised=randomised)
 
 
 def _other_scale(record: Record, unit: str) -> str | None:
@@ -328,9 +341,18 @@ def _why_not(record: Record, spec: Spec, given: Printed) -> str:
         return "printed as a percentage only"
     if any(isinstance(printed.get(f"{stage}_median_treat"), float) for stage in ("change", "follow")):
         return _why_no_median(given)
-    if isinstance(printed.get("change_mean_treat"), float) or isinstance(printed.get("diff_estimate"), float):
-        return "no standard deviation, standard error, interval or exact p value is visible"
+    if given.has("change_mean_treat") or given.has("diff_estimate"):
+        return _why_no_spread(given)
     return "no poolable number is visible"
+
+
+def _why_no_spread(given: Printed) -> str:
+    """Return in words what a mean or a difference lacks: its spread, or the arm sizes that make it a variance."""
+    between = ("diff_se", "diff_ci_low", "p_value")
+    inside = [f"change_{spread}_treat" for spread in ("sd", "se", "ci_low")]
+    if (given.n1 is None or given.n2 is None) and any(given.has(name) for name in (*between, *inside)):
+        return "a spread is visible, but not the number of people in each arm, which this scale needs"
+    return "no standard deviation, standard error, interval or exact p value is visible"
 
 
 def _why_no_median(given: Printed) -> str:

@@ -39,7 +39,7 @@ REPORTED: dict[str, str] = {
 }
 
 KINDS: dict[str, str] = {
-    "known_missing": "no number printed",
+    "known_missing": "no usable number seen",
     "not_poolable": "numbers printed, not poolable",
     "open_query": "kept out by an open data query",
 }

@@ -173,7 +173,9 @@ def _about_a_pool(decision: Decision) -> bool:
 def _notes(tables: Mapping[str, Table], project: Project) -> tuple[CheckNote, ...]:
     """Say what the checks looked at that need more than the tables of results."""
     whole = sum(is_whole(view) for view in project.extractions)
-    grim = "GRIM: not applicable (no outcome counts whole numbers; scores, volumes and speeds are continuous)."
+    grim = "GRIM: nothing to ask; it tests means of whole numbers, and no outcome is marked as such (integer)."
+    if any(view.text("events_treat") for view in project.extractions):
+        grim += " Counts of people have no mean; C11 asks about them."
     if whole:
         grim = f"GRIM: {whole} of {len(project.extractions)} extractions are of outcomes in whole numbers."
     looked_up = [*project.trials, *project.cohorts]

@@ -217,7 +217,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     name = words.noun(analysis.spec)
     found = [
         (f"{name.capitalize()}s and people", words.first_up(words.headcount(analysis))),
-        ("Measured but not printed", _unprinted(analysis)),
+        ("Measured, no usable number seen", _unprinted(analysis)),
     ]
     if analysis.k:
         found.append(("Weight", words.weight_sentence(analysis)))

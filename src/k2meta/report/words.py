@@ -201,18 +201,19 @@ def headcount(analysis: Analysis) -> str:
     total = f"{count(derived(analysis, 'people', crowd.total))} people"
     if crowd.known < crowd.studies:
         known = number_word(crowd.known)
-        total += f" in the {known} that {'prints' if crowd.known == 1 else 'print'} it"
+        total += f" in the {known} where it is stated"
     return f"{studies(spec, analysis.k)}, {total}"
 
 
 def duration(analysis: Analysis) -> str:
-    """Write the span of follow-up in months, empty where no study prints it."""
+    """Write the span of follow-up in months, as far as it is stated; empty where no study states it."""
     months = sorted(effect.months for effect in analysis.effects if effect.months is not None)
     if not months:
         return ""
     ends = [fixed(m, 0 if m == int(m) else 1) for m in (months[0], months[-1])]
     alike = plain(ends[0]) == plain(ends[1])
-    return f"over {ends[0]} months" if alike else f"over {ends[0]} to {ends[1]} months"
+    span = f"over {ends[0]} months" if alike else f"over {ends[0]} to {ends[1]} months"
+    return span if len(months) == analysis.k else f"{span} where stated"
 
 
 def estimate_line(analysis: Analysis) -> str:
@@ -458,7 +459,8 @@ def supported_decimals(mcse: float) -> int:
 def left_out_sentence(analysis: Analysis) -> str:
     """Say how far the estimate moves when each study is left out, and whether the reading changes."""
     rows = analysis.leave_one_out
-    lead = frequentist(analysis)
+    # The rows are of the leading model, so the reading that may change is that of its interval.
+    lead = analysis.fits.get(analysis.lead)
     if not rows or lead is None:
         return ""
     spec = analysis.spec

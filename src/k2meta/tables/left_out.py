@@ -12,7 +12,7 @@ from k2meta.types import Query
 KINDS: dict[str, str] = {
     "known_missing": "measured, no usable number",
     "not_poolable": "printed, cannot be pooled on this scale",
-    "other_result": "another result of this study was taken",
+    "other_result": "another result of this study goes before it",
     "open_query": "an open data query keeps it out",
     "excluded": "not included by this question",
 }

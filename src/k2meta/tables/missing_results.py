@@ -13,7 +13,7 @@ STATUSES: dict[str, str] = {
     "pooled": "pooled",
     "open_query": "printed, held back by a query",
     "not_poolable": "printed, not poolable",
-    "known_missing": "measured, no number",
+    "known_missing": "measured, no usable number seen",
     "excluded": "outside this question",
     "unknown": "not measured, or not known",
 }

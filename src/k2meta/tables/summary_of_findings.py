@@ -154,8 +154,8 @@ def _participants(row: Row) -> str:
         return "no study"
     studies = f"({count(k)} {'study' if k == 1 else 'studies'})"
     if n is None:
-        return f"number not printed {studies}"
-    part = "" if known == k else f" in the {count(known or 0)} that print it"
+        return f"number not seen {studies}"
+    part = "" if known == k else f" in the {count(known or 0)} where it is stated"
     return f"{count(n)}{part} {studies}"
 
 
