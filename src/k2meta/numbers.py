@@ -112,6 +112,32 @@ def interval(low: float, high: float, decimals: int) -> str:
     return f"{fixed(low, decimals)} to {fixed(high, decimals)}"
 
 
+MOST_DECIMALS = 6
+"""Decimals added at most to show on which side of the null value a number lies."""
+
+
+def telling(value: float, null: float, decimals: int) -> int:
+    """Return the decimals at which a number is not read as the null value, ``decimals`` where it never is."""
+    if not math.isfinite(value):
+        return decimals
+    exact, nothing = Decimal(repr(float(value))), Decimal(repr(float(null)))
+    for places in range(decimals, decimals + MOST_DECIMALS + 1):
+        if exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN) != nothing:
+            return places
+    return decimals
+
+
+def limit(measure: str, value: float, decimals: int) -> str:
+    """Write an end of an interval on the scale people read, so that its side of the null value is seen."""
+    shown = displayed(measure, value)
+    return fixed(shown, telling(shown, 1.0 if measure == "LOGRATIO" else 0.0, decimals))
+
+
+def limits(measure: str, low: float, high: float, decimals: int) -> str:
+    """Write an interval on the scale people read as ``low to high``, each end as `limit` does."""
+    return f"{limit(measure, low, decimals)} to {limit(measure, high, decimals)}"
+
+
 def p_value(p: float) -> str:
     """Write a p value: two significant digits, ``p < 0.001`` below that, never ``p = 0.00``."""
     if p < 0.001:

@@ -99,6 +99,17 @@ def test_the_claim_and_the_card_never_disagree() -> None:
         assert claim == {"too few trials": "not testable"}.get(card, card)
 
 
+def test_a_pool_says_where_the_true_effect_of_a_new_trial_would_lie_and_at_which_level() -> None:
+    same = samples.analysis(5)
+    said = decision(part(), {"sample": same}).pool
+    assert "The true effect in a new trial would lie between −81 and 8 (95 % prediction interval; with τ" in said
+    fit = same.fits[same.lead]
+    assert fit.prediction is not None
+    wider = replace(fit, prediction=replace(fit.prediction, low=-99.0, high=0.004))
+    other = decision(part(), {"sample": replace(same, fits={**same.fits, same.lead: wider})}).pool
+    assert "between −99 and 0.004 (95 % prediction interval)." in other
+
+
 def test_cohorts_decide_no_effect_however_clear_they_are() -> None:
     found = decision(part(), {"sample": pool(12, BELOW, source="cohorts")})
     assert found.verdict == "not testable"

@@ -12,7 +12,7 @@ import pytest
 import k2meta as km
 from k2meta.analysis import Analysis, SmallStudyTest
 from k2meta.config import DRAWS
-from k2meta.figures import FIGURES, FURTHER, Figure, caption, not_drawn
+from k2meta.figures import FIGURES, FURTHER, Figure, caption, not_drawn, words
 from k2meta.figures.style import WIDTH
 from k2meta.numbers import CITED, number_word, plain
 from k2meta.refits import Refits
@@ -66,7 +66,8 @@ def test_the_alternative_text_holds_the_summary_and_the_finding_and_claims_no_mo
         assert caption(name, analysis) == ""
         return
     figure = draw(name, analysis)
-    fit = analysis.fits[analysis.lead]
+    # The cumulative plot is of the frequentist model throughout, also where a Bayesian one leads.
+    fit = analysis.fits["reml_hksj" if name == "cumulative" else analysis.lead]
     assert f"{k} trials" in figure.alt
     assert f"{fit.mu.value:.0f}".replace("-", "−") in figure.alt
     assert caption(name, analysis) in figure.alt
@@ -199,7 +200,31 @@ def test_the_cumulative_caption_says_since_when_the_reading_holds() -> None:
         steps[i] = dataclasses.replace(steps[i], mu=dataclasses.replace(steps[i].mu, low=low, high=high))
     grown = dataclasses.replace(analysis.refits.cumulative, steps=tuple(steps))
     turned = dataclasses.replace(analysis, refits=dataclasses.replace(analysis.refits, cumulative=grown))
-    assert caption("cumulative", turned).endswith("the interval excludes zero since Author 2001.")
+    assert "the interval excludes zero since Author 2001. Drawn is" in caption("cumulative", turned)
+
+
+def test_words_of_the_cumulative_plot_are_of_the_model_that_is_drawn() -> None:
+    analysis = samples.analysis(3)
+    lead, drawn = analysis.fits["bayes_exact"], analysis.fits["reml_hksj"]
+    assert analysis.lead == "bayes_exact"
+    assert lead.mu.low != drawn.mu.low
+    alt = draw("cumulative", analysis).alt
+    end = words.estimate(analysis.spec, drawn.mu, "95 % CI", words.decimals(analysis))
+    drawn_is = f"Drawn is random effects (τ² by REML, HKSJ-guarded interval); with all of them: {end}."
+    assert caption("cumulative", analysis).endswith(drawn_is)
+    assert alt.count(end) == 2
+    assert "Bayesian" not in alt
+    assert "credible" not in alt
+
+
+def test_a_single_study_is_written_with_its_estimate_and_interval() -> None:
+    analysis = samples.analysis(1)
+    effect = analysis.effects[0]
+    half = 1.959963984540054 * effect.vi**0.5
+    ends = words.interval(analysis.spec.measure, effect.yi - half, effect.yi + half, words.decimals(analysis))
+    said = words.summary(analysis)
+    assert f"Not pooled. {effect.label}: " in said
+    assert f"Agatston units (95 % CI {ends})" in said
 
 
 # ---------------------------------------------------------------- drapery

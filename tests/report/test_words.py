@@ -123,8 +123,30 @@ def test_supported_says_what_it_does_not_show() -> None:
 def test_the_answer_holds_estimate_unit_interval_and_prediction() -> None:
     line = words.estimate_line(samples.analysis(5))
     assert line == (
-        "−36 Agatston units over 24 months (95 % CI −81 to 8; a new trial would fall between −81 and 8)."
+        "−36 Agatston units over 24 months (95 % CI −81 to 8; the true effect in a new trial would lie, with 95 % "
+        "probability, between −81 and 8; with τ estimated as zero this only repeats the interval of the mean)."
     )
+
+
+def test_a_prediction_that_repeats_the_interval_of_the_mean_says_so_and_no_other_does() -> None:
+    same = samples.analysis(5)
+    lead = same.fits[same.lead]
+    assert lead.tau2.value == 0
+    assert lead.prediction is not None
+    wider = replace(lead, prediction=replace(lead.prediction, low=lead.mu.low - 10))
+    other = replace(same, fits={**same.fits, same.lead: wider})
+    for sentence in (words.estimate_line, words.prediction):
+        assert words.REPEATED in sentence(same) or words.first_up(words.REPEATED) in sentence(same)
+        assert "repeats" not in sentence(other)
+
+
+def test_a_limit_that_would_be_read_as_zero_shows_its_side() -> None:
+    difference = with_intervals(5, (-40.0, 0.32), NEITHER)
+    assert "95 % CI −40 to 0.3;" in words.estimate_line(difference)
+    assert "(from 40 fewer to 0.3 more Agatston units)" in words.verdict(difference).sentence
+    ratio = with_intervals(5, (-0.6931471805599453, 0.0032), NEITHER, "LOGRATIO")
+    assert "0.50 to 1.003;" in words.estimate_line(ratio)
+    assert "from 50 % lower to 0.3 % higher" in words.verdict(ratio).sentence
 
 
 def test_ratios_are_written_as_ratios() -> None:

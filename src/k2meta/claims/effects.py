@@ -8,7 +8,7 @@ from k2meta.analysis import Analysis, study_estimate
 from k2meta.claims.types import Decision, Part, VerdictWord
 from k2meta.claims.wording import few, interval_name, joined, measured, predicted, studies, text, zero
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import beside, count, displayed, field_name, fixed, places
+from k2meta.numbers import beside, count, displayed, field_name, limit, places
 
 
 def pooled_effect(part: Part, analysis: Analysis) -> Decision:
@@ -134,7 +134,7 @@ def _split(analysis: Analysis) -> str:
     """Say that the two intervals of a small pool disagree."""
     spec, beside = analysis.spec, analysis.fits[analysis.beside]
     decimals = places(spec.measure, beside.mu.se)
-    low, high = (fixed(displayed(spec.measure, x), decimals) for x in (beside.mu.low, beside.mu.high))
+    low, high = (limit(spec.measure, x, decimals) for x in (beside.mu.low, beside.mu.high))
     includes = "includes" if beside.mu.low <= 0 <= beside.mu.high else "excludes"
     return (
         f"{studies(spec, analysis.k)} are too few to decide: the two intervals do not agree; the guarded one "

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.models.fit import Estimate, Fit
-from k2meta.numbers import MINUS, cited, displayed, fixed, interval, number_word, percent, places, plain
+from k2meta.numbers import (
+    MINUS,
+    cited,
+    displayed,
+    fixed,
+    limit,
+    limits,
+    number_word,
+    percent,
+    places,
+    plain,
+)
 
 
 def studies(spec: Spec, n: int) -> str:
@@ -30,7 +41,7 @@ def measured(spec: Spec, mu: Estimate, name: str, *, difference: bool = False) -
     """
     decimals = places(spec.measure, mu.se)
     value = fixed(displayed(spec.measure, mu.value), decimals)
-    reach = interval(displayed(spec.measure, mu.low), displayed(spec.measure, mu.high), decimals)
+    reach = limits(spec.measure, mu.low, mu.high, decimals)
     ratio = "ratio of ratios" if difference else spec.unit
     head = f"{ratio} {value}" if spec.measure == "LOGRATIO" else f"{value} {spec.unit}"
     return f"{head} ({percent(mu.level)} {name} {reach})"
@@ -42,15 +53,17 @@ def interval_name(fit: Fit) -> str:
 
 
 def predicted(analysis: Analysis, fit: Fit) -> str:
-    """Say where a new study would fall, or nothing where the fit does not say."""
+    """Say where the true effect in a new study would lie, or nothing where the fit does not say."""
     if fit.prediction is None:
         return ""
     spec, decimals = analysis.spec, places(analysis.spec.measure, fit.mu.se)
-    low, high = (fixed(displayed(spec.measure, x), decimals) for x in (fit.prediction.low, fit.prediction.high))
+    low, high = (limit(spec.measure, x, decimals) for x in (fit.prediction.low, fit.prediction.high))
     noun = "cohort" if spec.source == "cohorts" else "trial"
-    return (
-        f"A new {noun} would fall between {low} and {high} ({percent(fit.prediction.level)} prediction interval)."
-    )
+    what = {"cohort": "association"}.get(noun, "mean change" if spec.contrast == "active_arm" else "effect")
+    said = f"The true {what} in a new {noun} would lie between {low} and {high}"
+    repeats = fit.prediction.repeats(fit.mu)
+    caution = "; with τ estimated as zero this only repeats the interval of the mean" if repeats else ""
+    return f"{said} ({percent(fit.prediction.level)} prediction interval{caution})."
 
 
 def text(value: float) -> str:

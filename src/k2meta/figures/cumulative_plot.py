@@ -35,7 +35,19 @@ def caption(analysis: Analysis) -> str:
     reading = "includes" if side[-1] == 0 else "excludes"
     when = "from the first on" if since == 0 else f"since {_dated(steps[since])}"
     noun = words.study_name(spec).lower()
-    return f"Adding one {noun} after the other, the interval {reading} {words.nothing(spec)} {when}."
+    end = words.estimate(spec, steps[-1].mu, f"{words.level(steps[-1].mu.level)} CI", words.decimals(analysis))
+    return (
+        f"Adding one {noun} after the other, the interval {reading} {words.nothing(spec)} {when}. "
+        f"Drawn is {_model(analysis)}; with all of them: {end}."
+    )
+
+
+def _model(analysis: Analysis) -> str:
+    """Name the model that is drawn: one throughout, the frequentist one, also where a Bayesian one leads."""
+    fit = words.frequentist(analysis)
+    assert fit is not None
+    name, how = words.method(fit)
+    return f"{name[:1].lower()}{name[1:]} ({how})" if how else f"{name[:1].lower()}{name[1:]}"
 
 
 def draw(analysis: Analysis) -> Figure:
@@ -53,7 +65,11 @@ def draw(analysis: Analysis) -> Figure:
         name = panel.pooled_name(analysis)
         notes = f"{name}; one study alone has its normal interval; blue band: all of them."
         figure = rows_panel.draw(analysis, told, ("Added", "k"), rows, notes)
-    return Figure(figure, f"Cumulative plot. {words.summary(analysis)} {caption(analysis)}", _data(analysis))
+    return Figure(
+        figure,
+        f"Cumulative plot. {words.summary(analysis, words.frequentist(analysis))} {caption(analysis)}",
+        _data(analysis),
+    )
 
 
 def _dated(step: Step) -> str:

@@ -262,7 +262,9 @@ def _new_study(sheet: Sheet, analysis: Analysis, prediction: Prediction, scale: 
     """Draw the interval of the true effect in a new study and return the lower edge of its row."""
     ends = words.interval(analysis.spec.measure, prediction.low, prediction.high, words.decimals(analysis))
     noun = words.study_name(analysis.spec).lower()
-    for i, text in enumerate((f"A new {noun}, {words.level(prediction.level)}", "prediction interval", ends)):
+    for i, text in enumerate(
+        (f"{words.level(prediction.level)} prediction interval", f"a new {noun}, Bayesian", ends)
+    ):
         sheet.text(MARGIN, y + (i + 1) * PITCH, elided(text, SMALL, LABELS), size=SMALL, colour=MUTED)
     bar(sheet, scale, y + 2 * PITCH - 0.36 * SMALL, prediction.low, prediction.high, PREDICTION, 2.2, "prediction")
     return y + 3 * PITCH + 5

@@ -199,14 +199,14 @@ def _all_people(analysis: Analysis) -> tuple[str, str, str]:
 def _prediction_row(analysis: Analysis, fit: Fit) -> Row:
     assert fit.prediction is not None
     bar = (math.nan, fit.prediction.low, fit.prediction.high)
-    # Whose interval it is must be said where it is not that of the first diamond.
-    whose = "" if fit is words.lead(analysis) else f"; {fit.method}"
+    # Two models give two intervals of this name: whose it is must be said, in full where it is not the lead.
+    whose = fit.method.partition(",")[0] if fit is words.lead(analysis) else fit.method
     noun = "trial" if analysis.spec.source == "trials" else "cohort"
     few = f"; only {analysis.k} {noun}s" if analysis.k < 5 else ""
     return Row(
         kind="prediction",
         label=f"{words.level(fit.prediction.level)} prediction interval",
-        detail=legible(f"a new {noun}{few}{whose}"),
+        detail=legible(f"a new {noun}; {whose}{few}"),
         marks="",
         bar=bar,
         cells=_cells(analysis, bar, words.decimals(analysis)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from k2meta.analysis import study_estimate
 from k2meta.figures.text import legible
-from k2meta.numbers import MINUS, cited, count, displayed, fixed, p_value, percent, places
+from k2meta.numbers import MINUS, cited, count, displayed, fixed, p_value, percent, places, telling
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Spec
@@ -229,6 +229,10 @@ def group_test(analysis: Analysis) -> str:
     return legible(text.replace("tau2", "τ²") + ".")
 
 
+STUDY_LEVEL = 0.95
+"""Level of the interval drawn for one study."""
+
+
 def marks(effect: Effect) -> str:
     """Return the footnote letters of a study (see ``MARKS``)."""
     found = "a" if effect.source_tier == "primary_abstract" else ""
@@ -260,19 +264,28 @@ def why_missing(spec: Spec, entry: Dropped) -> str:
 def estimate(spec: Spec, mu: Estimate, name: str, places: int) -> str:
     """Write an estimate with its unit and interval."""
     value = written(shown(spec.measure, mu.value), places)
-    return f"{value}{unit(spec)} ({name} {interval(spec.measure, mu.low, mu.high, places)})"
+    return f"{value}{unit(spec)} ({name} {_told(spec.measure, mu.low, mu.high, places)})"
 
 
 def predicted(spec: Spec, prediction: Prediction, places: int) -> str:
     """Write a prediction interval."""
-    return f"{level(prediction.level)} prediction interval " + interval(
-        spec.measure, prediction.low, prediction.high, places
-    )
+    ends = _told(spec.measure, prediction.low, prediction.high, places)
+    return f"{level(prediction.level)} prediction interval {ends}"
 
 
-def summary(analysis: Analysis) -> str:
-    """Return the alternative text that all figures of an analysis share: k, estimate, interval, prediction."""
-    spec, k, fit = analysis.spec, analysis.k, lead(analysis)
+def _told(measure: str, low: float, high: float, places: int) -> str:
+    """Write an interval in a sentence: an end that would be read as the null value shows its side."""
+    null = 1.0 if measure == "LOGRATIO" else 0.0
+    ends = (shown(measure, low), shown(measure, high))
+    return " to ".join(written(end, telling(end, null, places)) for end in ends)
+
+
+def summary(analysis: Analysis, drawn: Fit | None = None) -> str:
+    """Return the alternative text that the figures of an analysis share: k, estimate, interval, prediction.
+
+    They are those of the leading fit; ``drawn`` is the fit that a figure draws, where that is another one.
+    """
+    spec, k, fit = analysis.spec, analysis.k, drawn or lead(analysis)
     counted = trials(spec, k)
     # A figure drawn without a pipeline may have no title.
     parts = [f"{spec.title}: {counted}" if spec.title else f"{counted[0].upper()}{counted[1:]}"]
@@ -286,7 +299,11 @@ def summary(analysis: Analysis) -> str:
     elif k == 0:
         parts += ["No number can be pooled"]
     else:
-        parts += ["Not pooled"]
+        effect = analysis.effects[0]
+        point, low, high = study_bar(effect, STUDY_LEVEL)
+        value = written(shown(spec.measure, point), decimals(analysis))
+        ends = _told(spec.measure, low, high, decimals(analysis))
+        parts += [f"Not pooled. {effect.label}: {value}{unit(spec)} ({level(STUDY_LEVEL)} CI {ends})"]
     if analysis.known_missing:
         parts += [f"Measured, no poolable number: {trials(spec, len(analysis.known_missing))}"]
     return ". ".join(parts) + "."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -86,6 +87,11 @@ class Prediction(ShowsItself):
     df: float | None
     method: str
     level: float = 0.95
+
+    def repeats(self, mu: Estimate) -> bool:
+        """Return whether this is the interval of the mean again, as far as nine digits show: tau2 is then zero."""
+        ends = ((self.low, mu.low), (self.high, mu.high))
+        return all(math.isclose(own, other, rel_tol=1e-9, abs_tol=0.0) for own, other in ends)
 
 
 @dataclass(frozen=True, slots=True)

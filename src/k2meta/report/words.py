@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from k2meta.analysis import Analysis, Conversion, LeftOut, Line, Moderation, Slope, Spec, study_estimate
-from k2meta.models.fit import Estimate, Fit
+from k2meta.models.fit import Estimate, Fit, Prediction
 from k2meta.numbers import (
     cited,
     count,
@@ -26,7 +26,9 @@ from k2meta.numbers import (
     percent,
     places,
     plain,
+    telling,
 )
+from k2meta.numbers import limits as written_limits
 from k2meta.tables.parts import (
     CONVERTED,
     IMPUTED,
@@ -94,7 +96,7 @@ def amount(spec: Spec, value: float, decimals: int) -> str:
 
 def limits(spec: Spec, low: float, high: float, decimals: int) -> str:
     """Write an interval on the scale people read, without unit."""
-    return interval(displayed(spec.measure, low), displayed(spec.measure, high), decimals)
+    return written_limits(spec.measure, low, high, decimals)
 
 
 def interval_name(fit: Fit) -> str:
@@ -131,8 +133,9 @@ def span(spec: Spec, low: float, high: float, decimals: int) -> str:
 
 def _size(spec: Spec, value: float, decimals: int) -> str:
     if spec.measure != "LOGRATIO":
-        return fixed(of(value, abs(value)), decimals)
-    return percent(of(value, abs(math.exp(value) - 1)))
+        return fixed(of(value, abs(value)), telling(value, 0.0, decimals))
+    share = abs(math.exp(value) - 1)
+    return percent(of(value, share), telling(100 * share, 0.0, 0))
 
 
 # --- the verdict -------------------------------------------------------------------------------------
@@ -227,12 +230,26 @@ def estimate_line(analysis: Analysis) -> str:
     decimals = places(spec.measure, lead.mu.se)
     inside = f"{interval_name(lead)} {limits(spec, lead.mu.low, lead.mu.high, decimals)}"
     if lead.prediction is not None:
-        low, high = (
-            fixed(displayed(spec.measure, x), decimals) for x in (lead.prediction.low, lead.prediction.high)
-        )
-        inside += f"; a new {noun(spec)} would fall between {low} and {high}"
+        inside += f"; {_in_new_study(spec, lead, lead.prediction)}"
     head = amount(spec, lead.mu.value, decimals)
     return f"{' '.join(filter(None, (head, duration(analysis))))} ({inside})."
+
+
+def _in_new_study(spec: Spec, fit: Fit, found: Prediction) -> str:
+    """Say where the true effect in a new study would lie, and where that says nothing new."""
+    ends = limits(spec, found.low, found.high, places(spec.measure, fit.mu.se)).replace(" to ", " and ")
+    chance = f"with {percent(found.level)} probability"
+    said = f"the true {_thing(spec)} in a new {noun(spec)} would lie, {chance}, between {ends}"
+    return f"{said}; {REPEATED}" if repeats(fit) else said
+
+
+REPEATED = "with τ estimated as zero this only repeats the interval of the mean"
+"""Caution beside a prediction interval that is the interval of the mean again."""
+
+
+def repeats(fit: Fit) -> bool:
+    """Return whether the prediction interval of a fit is the interval of its mean: tau2 is then zero."""
+    return fit.prediction is not None and fit.prediction.repeats(fit.mu)
 
 
 def _single(analysis: Analysis) -> str:
@@ -384,9 +401,11 @@ def prediction(analysis: Analysis) -> str:
     reach = limits(spec, lead.prediction.low, lead.prediction.high, decimals).replace(" to ", " and ")
     method = typeset(lead.prediction.method).replace(" mu", " the mean")
     sentence = (
-        f"The true {_thing(spec)} in a new {noun(spec)} would fall between {reach} "
+        f"The true {_thing(spec)} in a new {noun(spec)} would lie between {reach} "
         f"({percent(lead.prediction.level)} prediction interval, {method})."
     )
+    if repeats(lead):
+        sentence += f" {first_up(REPEATED)}."
     if analysis.k < 5:
         sentence += f" From {studies(spec, analysis.k)} these limits are themselves uncertain."
     return sentence

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line, study_estimate
 from k2meta.config import Spec
-from k2meta.numbers import count, displayed, fixed, interval, percent, places
+from k2meta.numbers import count, displayed, fixed, limits, percent, places
 from k2meta.tables.parts import (
     derived,
     number,
@@ -164,7 +164,7 @@ def _written(row: Row) -> str:
     if value is None or low is None or high is None or se is None or level is None:
         return "no usable number"
     measure, decimals = str(row["measure"]), places(str(row["measure"]), se)
-    reach = interval(displayed(measure, low), displayed(measure, high), decimals)
+    reach = limits(measure, low, high, decimals)
     shown, unit = fixed(displayed(measure, value), decimals), str(row["unit"])
     head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
     if row["k"] == 1:
