@@ -141,6 +141,8 @@ class Effect:
         The steps from the printed cells to ``yi`` and ``vi``, in words with numbers.
     assumptions : tuple of str
         Sentences; empty when nothing was assumed or borrowed.
+    events_treat, events_ctrl : float or None
+        People with an event among ``n_treat`` and ``n_ctrl``, where the effect was derived from such counts.
     moderators : mapping of str to Cell
         Covariates of the analysis by column: numbers or categories, ``None`` where the trial does not state one.
     """
@@ -166,6 +168,8 @@ class Effect:
     source_url: str
     reference: str
     n_total: float | None = None
+    events_treat: float | None = None
+    events_ctrl: float | None = None
     moderators: Mapping[str, Cell] = field(default_factory=dict)
 
     @property
