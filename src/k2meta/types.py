@@ -145,6 +145,8 @@ class Effect:
         Which part of the people randomised the result is of, in words; empty where it is of no chosen part.
     randomised : float or None
         People randomised in the trial, where that is printed.
+    events_treat, events_ctrl : float or None
+        People with an event among ``n_treat`` and ``n_ctrl``, where the effect was derived from such counts.
     moderators : mapping of str to Cell
         Covariates of the analysis by column: numbers or categories, ``None`` where the trial does not state one.
     """
@@ -172,6 +174,8 @@ class Effect:
     n_total: float | None = None
     subset: str = ""
     randomised: float | None = None
+    events_treat: float | None = None
+    events_ctrl: float | None = None
     moderators: Mapping[str, Cell] = field(default_factory=dict)
 
     @property

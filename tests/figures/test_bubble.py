@@ -100,3 +100,17 @@ def test_the_key_names_the_dashed_lines_only_where_they_are_drawn() -> None:
         words = " ".join(item.get_text() for item, _ in look.texts(bubble(one).figure))
         assert said in words
         assert ("Dashed" in words) == (one is analysis)
+
+
+def test_limits_for_a_new_study_are_cut_where_they_leave_the_axis_and_never_shown_on_one_side_only() -> None:
+    analysis = moderated()
+    row = analysis.moderation[0]
+    edge = dataclasses.replace(row.line[-1], prediction_low=-1e3, prediction_high=1e3)
+    cut = dataclasses.replace(analysis, moderation=(dataclasses.replace(row, line=(*row.line[:-1], edge)),))
+    figure = bubble(cut).figure
+    frame = sorted(float(y) for line in look.drawn(figure, "axis").values() for y in line.get_ydata())
+    ends = [look.drawn(figure, name)[name].get_ydata() for name in ("prediction-high", "prediction-low")]
+    assert [float(ends[0].min()), float(ends[1].max())] == pytest.approx([frame[0], frame[-1]], abs=POSITION)
+    far = tuple(dataclasses.replace(point, prediction_low=-1e3) for point in row.line)
+    one_side = dataclasses.replace(analysis, moderation=(dataclasses.replace(row, line=far),))
+    assert look.drawn(bubble(one_side).figure, "prediction-high") == {}

@@ -141,17 +141,44 @@ def judged(**outcomes: str) -> Analysis:
     return dataclasses.replace(analysis, judgements=Judgements(bias=rows))
 
 
-def test_a_column_of_people_without_room_is_said_to_be_left_out() -> None:
+LONG_NAMES = {
+    "favours_low": "a treatment with quite a long name",
+    "favours_high": "a control with quite a long name",
+}
+
+
+def crowded(unit: float) -> Analysis:
+    """Return judged trials between arms with long names, with estimates of about ``unit``."""
     analysis = judged(cac_agatston="high")
+    effects = tuple(
+        dataclasses.replace(effect, yi=effect.yi * unit, vi=effect.vi * unit**2, label="A Trial Group, 1999")
+        for effect in analysis.effects
+    )
+    return dataclasses.replace(analysis, effects=effects, spec=dataclasses.replace(analysis.spec, **LONG_NAMES))
+
+
+def test_between_long_names_and_lights_one_column_of_people_stands_for_two_arms() -> None:
+    analysis = crowded(100.0)
+    figure = forest(analysis).figure
+    texts = [item.get_text() for item, _ in look.texts(figure)]
+    everybody = [effect.people or 0.0 for effect in analysis.effects]
+    assert {f"{n:.0f}" for n in everybody} <= set(texts)
+    assert "People" in texts
+    assert f"{analysis.effects[0].n_treat:.0f}" not in texts
+    assert look.drawn(figure, "-light-0") != {}
+    assert look.overlaps(figure) == look.outside(figure) == []
+
+
+def test_a_column_of_people_without_room_is_said_to_be_left_out() -> None:
     left_out = "no room for the column of people"
-    assert left_out not in " ".join(said(forest(analysis).figure).split())
-    names = {
-        "favours_low": "a treatment with quite a long name",
-        "favours_high": "a control with quite a long name",
+    assert left_out not in " ".join(said(forest(crowded(1.0)).figure).split())
+    wide = crowded(1e5)
+    fits = {
+        name: dataclasses.replace(fit, mu=dataclasses.replace(fit.mu, se=1e-5)) for name, fit in wide.fits.items()
     }
-    crowded = forest(dataclasses.replace(analysis, spec=dataclasses.replace(analysis.spec, **names)))
-    assert left_out in " ".join(said(crowded.figure).split())
-    assert {"n_treat", "n_ctrl"} <= set(crowded.table.columns)
+    figure = forest(dataclasses.replace(wide, fits=fits))
+    assert left_out in " ".join(said(figure.figure).split())
+    assert {"n_treat", "n_ctrl"} <= set(figure.table.columns)
 
 
 def test_without_judgements_there_are_no_lights_and_no_word_about_them() -> None:
@@ -275,3 +302,58 @@ def test_a_figure_saved_by_the_reader_looks_as_the_one_saved_by_the_pipeline() -
 def test_the_public_room_of_figures_is_reached_from_the_package() -> None:
     figure = km.figures.forest(samples.analysis(4), preset="jama")
     assert isinstance(figure.figure, Canvas)
+
+
+def counts(k: int = 6) -> Analysis:
+    """Return ratios of events in two arms, in two subgroups; the last study was printed as a ratio only."""
+    analysis = grouped(k)
+    effects = tuple(
+        dataclasses.replace(effect, n_treat=1000.0 + i, n_ctrl=500.0 + i)
+        if i == k - 1
+        else dataclasses.replace(
+            effect, n_treat=1000.0 + i, n_ctrl=500.0 + i, events_treat=20.0 + i, events_ctrl=i
+        )
+        for i, effect in enumerate(analysis.effects)
+    )
+    return dataclasses.replace(analysis, effects=effects)
+
+
+@pytest.mark.parametrize("preset", [name for name, layout in PRESETS.items() if "people" in layout.columns])
+def test_counts_are_shown_as_events_and_total_by_arm_with_their_subtotals(preset: str) -> None:
+    figure = forest(counts(), preset=preset)
+    texts = [item.get_text() for item, _ in look.texts(figure.figure)]
+    assert texts.count("Events/total") == 1
+    assert "People" not in texts
+    for written in ("20/1000", "0/500", "24/1004", "4/504", "–/1005", "–/505", "63/3003", "3/1503"):
+        assert texts.count(written) == 1, written
+    # One study of the second subgroup, and so of the whole pool, has no counts: its events are not summed.
+    for written in ("–/3012", "–/1512", "–/6015", "–/3015"):
+        assert texts.count(written) == 1, written
+    at = [figure.table.columns.index(name) for name in ("events_treat", "n_treat", "events_ctrl", "n_ctrl")]
+    assert [figure.table.rows[1][i] for i in at] == [20.0, 1000.0, 0.0, 500.0]
+    assert "events_treat" not in forest(samples.analysis(3)).table.columns
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_word_for_what_a_result_speaks_for_is_spelled_as_the_journal_does(preset: str) -> None:
+    text = said(forest(samples.analysis(5), preset=preset).figure)
+    other = {"jama": "avour"}.get(preset, "avor")
+    assert other not in text
+    assert ("Favors control →" in text) == (preset == "jama")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", ["low intake of vitamin K", "an intake of vitamin K below the median", "W" * 24])
+def test_no_name_of_up_to_forty_letters_is_cut_beside_the_axis(preset: str, name: str) -> None:
+    base = samples.analysis(5)
+    for side in ("favours_low", "favours_high"):
+        figure = forest(
+            dataclasses.replace(base, spec=dataclasses.replace(base.spec, **{side: name})), preset=preset
+        )
+        gid = side.replace("_", "-")
+        lines = [
+            item.get_text() for item, _ in look.texts(figure.figure) if (item.get_gid() or "").startswith(gid)
+        ]
+        assert name in " ".join(lines)
+        assert not {"→", "←"} & set(lines)
+        assert look.overlaps(figure.figure) == look.outside(figure.figure) == []

@@ -13,6 +13,7 @@ import k2meta as km
 from k2meta.analysis import Analysis, SmallStudyTest
 from k2meta.config import DRAWS
 from k2meta.figures import FIGURES, FURTHER, Figure, caption, not_drawn, words
+from k2meta.figures.panel import no_room
 from k2meta.figures.style import WIDTH
 from k2meta.numbers import CITED, number_word, plain
 from k2meta.refits import Refits
@@ -327,3 +328,8 @@ def test_the_gosh_caption_names_the_study_that_moves_the_subsets_most() -> None:
     assert analysis.refits.gosh is not None
     shift = {one.label: abs(one.inside[1] - one.outside[1]) for one in analysis.refits.gosh.studies}
     assert f"with {max(shift, key=lambda label: shift[label])} and" in caption("gosh", analysis)
+
+
+def test_labels_without_room_are_counted_in_the_right_number() -> None:
+    assert no_room(1) == "1 label had no room; the table names every point"
+    assert no_room(2).startswith("2 labels had")

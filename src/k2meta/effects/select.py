@@ -242,7 +242,7 @@ def _assemble(
     label = record.trial.get("label")
     months = record.number("timepoint_months")
     years = record.number("follow_up_years")
-    return Effect(
+    found = Effect(
         study_id=_people(record),
         label=label if isinstance(label, str) else record.study_id,
         yi=derived.yi,
@@ -267,6 +267,18 @@ def _assemble(
         subset=subset,
         randomised=_randomised(record),
         moderators={one.id: _covariate(record, one) for one in spec.moderators},
+    )
+    return _counted(found, record) if route == "events" else found
+
+
+def _counted(effect: Effect, record: Record) -> Effect:
+    """Return an effect that was derived from a 2x2 table with its counts and its people."""
+    return replace(
+        effect,
+        n_treat=record.number("total_treat"),
+        n_ctrl=record.number("total_ctrl"),
+        events_treat=record.number("events_treat"),
+        events_ctrl=record.number("events_ctrl"),
     )
 
 

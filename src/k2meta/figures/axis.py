@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from k2meta.figures.scale import Scale, ticks
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import SMALL
-from k2meta.figures.text import elided, legible, width
-from k2meta.figures.words import towards
+from k2meta.figures.text import NO_BREAK, elided, legible, width, wrapped
+from k2meta.figures.words import FAVOUR, towards
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 FAVOURS_LEAST = 60.0
-"""Less room than this, in points, cuts the words that say whom a side favours."""
+"""With less room than this, in points, the words that say whom a side favours leave their side."""
+_PITCH = 1.4 * SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +68,29 @@ def draw_axis(sheet: Sheet, scale: Scale, measure: str, y: float) -> float:
     return base
 
 
-def draw_directions(sheet: Sheet, scale: Scale, spec: Spec, y: float, left: float, right: float) -> float:
+def draw_directions(
+    sheet: Sheet, scale: Scale, spec: Spec, y: float, left: float, right: float, favour: str = FAVOUR
+) -> float:
     """Say on either side of zero whom it favours, within ``left`` and ``right``; return the lower edge.
 
-    Where one side has no room for its words, the two stand one below the other, each as close to zero as it can.
+    Words that are wider than their side take two lines. Where that is not enough, the two sides stand one below
+    the other over the whole width, each as close to zero as it can.
     """
-    zero = scale.x(0.0)
-    low, high = legible(f"← {towards(spec)}{spec.favours_low}"), legible(f"{towards(spec)}{spec.favours_high} →")
+    zero, word = scale.x(0.0), towards(spec, favour)
+    said = legible(f"←{NO_BREAK}{word}{spec.favours_low}"), legible(f"{word}{spec.favours_high}{NO_BREAK}→")
     rooms = zero - 5 - left, right - zero - 5
-    stacked = min(rooms) < FAVOURS_LEAST
+    lines = [wrapped(text, SMALL, room, lines=2) for text, room in zip(said, rooms, strict=True)]
+    whole = [" ".join(found) == text for found, text in zip(lines, said, strict=True)]
+    stacked = not all(whole) or min(rooms) < FAVOURS_LEAST
     if stacked:
-        rooms = (right - left, right - left)
-    low, high = elided(low, SMALL, rooms[0]), elided(high, SMALL, rooms[1])
-    end = max(zero - 5, left + width(low, SMALL))
-    start = min(zero + 5, right - width(high, SMALL))
-    sheet.text(end, y, low, size=SMALL, align="right", gid="favours-low")
-    if stacked:
-        y += 1.4 * SMALL
-    sheet.text(start, y, high, size=SMALL, gid="favours-high")
-    return y + 0.4 * SMALL
+        lines = [wrapped(text, SMALL, right - left, lines=2) for text in said]
+    low, high = ([line.replace(NO_BREAK, " ") for line in found] for found in lines)
+    for i, text in enumerate(low):
+        end = max(zero - 5, left + width(text, SMALL))
+        sheet.text(end, y + i * _PITCH, text, size=SMALL, align="right", gid="favours-low")
+    y += len(low) * _PITCH if stacked else 0.0
+    for i, text in enumerate(high):
+        start = min(zero + 5, right - width(text, SMALL))
+        sheet.text(start, y + i * _PITCH, text, size=SMALL, gid="favours-high")
+    deepest = len(high) if stacked else max(len(low), len(high))
+    return y + (deepest - 1) * _PITCH + 0.4 * SMALL

@@ -65,7 +65,7 @@ def draw(analysis: Analysis) -> Figure:
         left_out = panel.label_spots(sheet, spots, bounds)
         base = draw_axis(sheet, x, "MD", top + TALL + panel.APART)
         sheet.text(x.right, base + 1.5 * SMALL, "Contribution to Q", size=SMALL, colour=MUTED, align="right")
-        notes = f"{left_out} labels had no room; the table names every point." if left_out else ""
+        notes = f"{panel.no_room(left_out)}." if left_out else ""
         figure = sheet.finish(panel.paragraph(sheet, notes, base + 2 * SMALL) + MARGIN)
     columns = ("study_id", "label", "contribution", "influence")
     rows = tuple((one.study_id, one.label, one.contribution, one.influence) for one in studies)

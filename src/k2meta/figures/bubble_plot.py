@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from k2meta.figures import words
@@ -22,6 +24,8 @@ TALL = 230.0
 LEFT, RIGHT = 62.0, WIDTH - 14.0
 LARGEST = 20.0
 """Diameter of the heaviest trial's bubble, in points; area is proportional to weight."""
+RECOGNISED = 0.3
+"""Share of the width of the line that each limit for a new study must show; else neither is drawn."""
 SHADE = "#CCE3F0"
 _COLUMNS = ("kind", "study", "covariate", "effect", "low", "high", "weight")
 
@@ -36,7 +40,8 @@ def not_drawn(analysis: Analysis) -> str:
 def draw(analysis: Analysis) -> Figure:
     """Draw the first numeric covariate that was regressed on; without one the figure says so.
 
-    The band is the interval of the mean effect, the dashed lines that of a new study. Bubbles stand on the scale
+    The band is the interval of the mean effect, the dashed lines that of a new study, where enough of
+    it is shown. Bubbles stand on the scale
     of the analysis; the axis is labelled as people read it.
     """
     row = next((one for one in analysis.moderation if one.line), None)
@@ -95,11 +100,10 @@ def _plot(
     band = [(x, down(point.high)) for x, point in zip(xs, row.line, strict=True)]
     band += [(x, down(point.low)) for x, point in reversed(list(zip(xs, row.line, strict=True)))]
     sheet.polygon(band, fill=SHADE, gid="band", z=1.0)
-    for edge in ("prediction_low", "prediction_high"):
-        kept = [point for point in row.line if upright.shows(getattr(point, edge))]
-        ys = [down(getattr(point, edge)) for point in kept]
-        at = [across.x(point.at) for point in kept]
-        sheet.curve(at, ys, colour=PREDICTION, width=0.8, dash=(4, 3), gid=edge.replace("_", "-"))
+    for gid, pieces in _new_study(row, upright):
+        for piece in pieces:
+            at = [across.x(x) for x, _ in piece]
+            sheet.curve(at, [down(y) for _, y in piece], colour=PREDICTION, width=0.8, dash=(4, 3), gid=gid)
     sheet.line((LEFT, down(0.0)), (RIGHT, down(0.0)), z=1.2, gid="zero")
     sheet.curve(xs, [down(point.value) for point in row.line], colour=ESTIMATE, gid="line")
     # The heaviest first, so that none is hidden; ids count as the trials do.
@@ -111,6 +115,42 @@ def _plot(
         sheet.marker(x, y, size + 1.6, shape="o", colour="white", gid=f"{i}-halo")
         sheet.marker(x, y, size, shape="o", colour=INK, gid=f"{i}-study")
     return _axes(sheet, analysis, row, across, upright, top)
+
+
+Curve = tuple[tuple[float, float], ...]
+"""Points of a curve: the covariate, and the effect on the scale of the analysis."""
+
+
+def _new_study(row: Moderation, upright: Scale) -> tuple[tuple[str, tuple[Curve, ...]], ...]:
+    """Return the limits of the interval for a new study as far as the axis shows them, cut at its ends.
+
+    Nothing where so little of one of them is shown that nobody would read the two as an interval.
+    """
+    limits = {
+        "prediction-low": [(point.at, point.prediction_low) for point in row.line],
+        "prediction-high": [(point.at, point.prediction_high) for point in row.line],
+    }
+    found = tuple((gid, _shown(points, upright)) for gid, points in limits.items())
+    spanned = (sum(piece[-1][0] - piece[0][0] for piece in pieces) for _, pieces in found)
+    return found if min(spanned) >= RECOGNISED * (row.line[-1].at - row.line[0].at) else ()
+
+
+def _shown(points: Sequence[tuple[float, float]], upright: Scale) -> tuple[Curve, ...]:
+    """Return the pieces of a line through points that lie within the scale."""
+    pieces: list[Curve] = []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        rise = y1 - y0
+        meets = [(edge - y0) / rise for edge in (upright.low, upright.high)] if rise else []
+        inside = sorted({0.0, 1.0, *(share for share in meets if 0 < share < 1)})
+        for a, b in pairwise(inside):
+            if not upright.shows(y0 + 0.5 * (a + b) * rise):
+                continue
+            start, end = ((x0 + share * (x1 - x0), y0 + share * rise) for share in (a, b))
+            if pieces and pieces[-1][-1] == start:
+                pieces[-1] = (*pieces[-1], end)
+            else:
+                pieces.append((start, end))
+    return tuple(pieces)
 
 
 def _axes(sheet: Sheet, analysis: Analysis, row: Moderation, across: Scale, upright: Scale, top: float) -> float:
@@ -129,8 +169,7 @@ def _axes(sheet: Sheet, analysis: Analysis, row: Moderation, across: Scale, upri
     unit = row.moderator.unit
     name = f"{row.moderator.label} ({unit})" if unit else row.moderator.label
     sheet.text((LEFT + RIGHT) / 2, base, legible(name), size=SMALL, align="center")
-    ends = [end for point in row.line for end in (point.prediction_low, point.prediction_high)]
-    new = "Dashed: a new study." if any(map(upright.shows, ends)) else "A new study could lie beyond this axis."
+    new = "Dashed: a new study." if _new_study(row, upright) else "A new study could lie beyond this axis."
     key = f"Area of a bubble: weight in the regression. Band: {words.level(row.level)} CI of the mean. {new}"
     base += 1.6 * SMALL
     for line in wrapped(key, SMALL, RIGHT - LEFT):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from k2meta.figures import words
 from k2meta.figures.forest_presets import Preset
-from k2meta.figures.forest_rows import Missing, Row
+from k2meta.figures.forest_rows import Missing, Row, counted
 from k2meta.figures.style import BODY, SMALL
 from k2meta.figures.text import legible, width, wrapped
 
@@ -20,19 +20,23 @@ DETAIL_MOST = 84.0
 LABEL_MOST = 150.0
 MANY = 15
 """From more studies than this a row has one line: the detail stands beside the label."""
-LIGHT = 13.0
-"""Distance of the lights of two domains of risk of bias, in points."""
+LIGHT, LIGHT_LEAST = 13.0, 11.2
+"""Distance of the lights of two domains of risk of bias, in points, and the least at which they do not touch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a layout may take: the widest label, the narrowest plot, and whether details and arms have columns."""
+    """What a layout may take: the widest label, the narrowest plot, and which columns stand how close.
+
+    ``people`` is how many columns of people there are: one by arm, one of all people, or none.
+    """
 
     label: float
     plot: float
     detail: bool = True
-    arms: bool = True
+    people: Literal[0, 1, 2] = 2
     gap: float = GAP
+    light: float = LIGHT
 
 
 # From generous to frugal. The first that fits the sheet is taken: words give way before numbers do.
@@ -42,14 +46,17 @@ _WIDE = (
     Room(112, 112),
     Room(100, 100, detail=False),
     Room(90, 90, detail=False),
-    Room(80, 80, detail=False, arms=False),
-    Room(54, 54, detail=False, arms=False, gap=6.0),
+    Room(86, 86, detail=False, gap=7.0, light=LIGHT_LEAST),
+    Room(86, 86, detail=False, people=1, gap=7.0, light=LIGHT_LEAST),
+    Room(70, 70, detail=False, people=1, gap=6.0, light=LIGHT_LEAST),
+    Room(54, 54, detail=False, people=0, gap=6.0, light=LIGHT_LEAST),
 )
 _NARROW = (
     Room(104, 96, detail=False),
     Room(84, 84, detail=False, gap=8.0),
     Room(70, 70, detail=False, gap=6.0),
-    Room(40, 40, detail=False, arms=False, gap=5.0),
+    Room(60, 60, detail=False, people=1, gap=5.0, light=LIGHT_LEAST),
+    Room(40, 40, detail=False, people=0, gap=5.0, light=LIGHT_LEAST),
 )
 
 
@@ -80,11 +87,15 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class _Needs:
-    """Measured widths in points: label, detail beside it, arms, the three numbers, weight, and the lights."""
+    """Measured widths in points: label, detail beside it, people, the three numbers, weight, and the lights.
+
+    ``arms`` are the columns of people as the rows know them, ``total`` is the one column of all people.
+    """
 
     label: float
     detail: float
     arms: tuple[float, ...]
+    total: tuple[float, ...]
     numbers: tuple[float, float, float]
     head: float
     weight: float
@@ -119,6 +130,7 @@ def _needs(
         label=_label_room(rows, absent),
         detail=min(detail, DETAIL_MOST) if beside else 0.0,
         arms=_arm_widths(analysis, rows, absent) if "people" in asked else (),
+        total=_total_width(rows, absent) if "people" in asked else (),
         numbers=(value, low, high),
         head=max(width(line, SMALL) for line in number_head(analysis, preset)),
         weight=width("Weight", SMALL) if any(row.weight is not None for row in rows) else 0.0,
@@ -127,14 +139,18 @@ def _needs(
     )
 
 
+def _people(needs: _Needs, room: Room) -> tuple[float, ...]:
+    """Return the widths of the columns of people that a layout has."""
+    return {0: (), 1: needs.total, 2: needs.arms}[room.people]
+
+
 def _widths(needs: _Needs, room: Room) -> dict[str, float]:
     """Return the width of each column but the plot, gaps before it included; nothing for an empty column."""
-    arms = needs.arms if room.arms else ()
     return {
-        "people": sum(room.gap + arm for arm in arms),
+        "people": sum(room.gap + arm for arm in _people(needs, room)),
         "weight": room.gap + needs.weight if needs.weight else 0.0,
         "estimate": room.gap + needs.estimate,
-        "risk_of_bias": room.gap + needs.lights * LIGHT if needs.lights else 0.0,
+        "risk_of_bias": room.gap + needs.lights * room.light if needs.lights else 0.0,
     }
 
 
@@ -164,7 +180,7 @@ def _placed(needs: _Needs, preset: Preset, room: Room) -> Columns:
             ends = (x + 1.5 * room.gap, x + 1.5 * room.gap + plot)
             x = ends[1]
         elif name == "people":
-            for arm in needs.arms if room.arms else ():
+            for arm in _people(needs, room):
                 x += room.gap + arm
                 arms = (*arms, x)
             free = x + room.gap if preset.columns[0] == "people" else free
@@ -184,7 +200,7 @@ def _placed(needs: _Needs, preset: Preset, room: Room) -> Columns:
         low=None if numbers is None else numbers - high - 3,
         high=numbers,
         weight=right.get("weight") if needs.weight else None,
-        bias=tuple(lights - (needs.lights - i - 0.5) * LIGHT for i in range(needs.lights)),
+        bias=tuple(lights - (needs.lights - i - 0.5) * room.light for i in range(needs.lights)),
         right=x,
         label_lines=needs.label_lines,
     )
@@ -204,17 +220,22 @@ def _label_room(rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> float:
 
 
 def _arm_widths(analysis: Analysis, rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> tuple[float, ...]:
-    by_arm = any(row.people[0] for row in rows)
-    totals = [row.people[2] for row in rows] + [entry.people for entry in absent]
-    total = max((width(total_text(text, by_arm), BODY, "bold") for text in totals if text), default=0.0)
-    if not by_arm:
-        return (max(total, width("People", SMALL)),) if total else ()
+    if not any(row.people[0] for row in rows):
+        return _total_width(rows, absent)
+    totals = [row.people[2] for row in rows if not row.people[0]] + [entry.people for entry in absent]
+    total = max((width(total_text(text, True), BODY, "bold") for text in totals if text), default=0.0)
     heads = arm_heads(analysis)
     found = [
         max(*(width(row.people[i], BODY, "bold") for row in rows), *(width(line, SMALL) for line in heads[i]))
         for i in range(2)
     ]
     return found[0], max(found[1], total - found[0] - GAP)
+
+
+def _total_width(rows: tuple[Row, ...], absent: tuple[Missing, ...]) -> tuple[float, ...]:
+    totals = [row.people[2] for row in rows] + [entry.people for entry in absent]
+    total = max((width(text, BODY, "bold") for text in totals if text), default=0.0)
+    return (max(total, width("People", SMALL)),) if total else ()
 
 
 def total_text(total: str, by_arm: bool) -> str:
@@ -225,6 +246,11 @@ def total_text(total: str, by_arm: bool) -> str:
 def arm_heads(analysis: Analysis) -> tuple[tuple[str, ...], tuple[str, ...]]:
     treatment, control = (wrapped(legible(name), SMALL, 48.0, lines=2) for name in words.arms(analysis.spec))
     return treatment, control
+
+
+def people_head(analysis: Analysis) -> str:
+    """Name what stands in the columns of the two arms."""
+    return "Events/total" if counted(analysis) else "People"
 
 
 def number_head(analysis: Analysis, preset: Preset) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from k2meta.figures.forest_columns import (
     bracketed,
     columns_for,
     number_head,
+    people_head,
     total_text,
 )
 from k2meta.figures.forest_presets import Preset, chosen
@@ -79,12 +80,12 @@ def draw(analysis: Analysis, preset: str = "cochrane", columns: Sequence[str] | 
     layout = chosen(preset, columns)
     with rc():
         rows = forest_rows.all_rows(analysis)
-        absent = forest_rows.missing(analysis)
+        absent = forest_rows.missing(analysis, layout.favour)
         domains = max((len(row.lights) for row in rows), default=0)
         placed = columns_for(analysis, rows, absent, layout, domains)
         sheet = Sheet(placed.sheet)
         scale = _scale(analysis, rows, placed)
-        y = _title(sheet, placed, analysis)
+        y = _title(sheet, analysis, layout)
         if rows:
             y = _plot(sheet, placed, analysis, layout, scale, rows, y)
         else:
@@ -96,13 +97,18 @@ def draw(analysis: Analysis, preset: str = "cochrane", columns: Sequence[str] | 
     return Figure(figure, alt, forest_rows.data(analysis, rows))
 
 
-def _title(sheet: Sheet, columns: Columns, analysis: Analysis) -> float:
+def _title(sheet: Sheet, analysis: Analysis, preset: Preset) -> float:
     spec = analysis.spec
     room = sheet.width - 2 * MARGIN
     title = legible(spec.title)
     lines = wrapped(title, DISPLAY, room, "bold") if title else ()
     y = _lines(sheet, MARGIN, MARGIN, lines, DISPLAY, INK, "bold")
-    told = [words.measure(spec), words.direction(spec), spec.scale_note, words.trials(spec, analysis.k)]
+    told = [
+        words.measure(spec),
+        words.direction(spec, preset.favour),
+        spec.scale_note,
+        words.trials(spec, analysis.k),
+    ]
     text = legible("; ".join(part.strip().rstrip(".") for part in told if part.strip()) + ".")
     return _paragraph(sheet, text, y + 1)
 
@@ -167,7 +173,7 @@ def _plot(
         y = _lines(sheet, MARGIN, y, (text,), BODY, MUTED, gid="not-pooled") + 3
     _verticals(sheet, analysis, scale, heads, top, y)
     base = draw_axis(sheet, scale, analysis.spec.measure, y) + 1.6 * SMALL
-    y = draw_directions(sheet, scale, analysis.spec, base, MARGIN, columns.right)
+    y = draw_directions(sheet, scale, analysis.spec, base, MARGIN, columns.right, preset.favour)
     y += 4
     said = [*words.heterogeneity(analysis), words.group_test(analysis)]
     for text in said if preset.details else (*_methods(rows), *said):
@@ -202,15 +208,19 @@ def _head(
     if len(columns.arms) == 2:
         over = base - max(len(head) for head in heads) * pitch
         middle = (columns.arms[0] - width(heads[0][-1], SMALL) + columns.arms[1]) / 2
-        sheet.text(middle, over, "People", size=SMALL, colour=MUTED, align="center")
+        said = people_head(analysis)
+        # Wider than the two arms it stands over, it still ends where they end.
+        middle = min(middle, columns.arms[1] - width(said, SMALL) / 2)
+        sheet.text(middle, over, said, size=SMALL, colour=MUTED, align="center")
     for right, head in zip(columns.arms, heads, strict=False):
         _stack(sheet, right, base, head, "right")
     if columns.high is not None:
         _stack(sheet, columns.high, base, number_head(analysis, preset), "right")
+    light = columns.bias[1] - columns.bias[0] if len(columns.bias) > 1 else LIGHT
     for x, domain in zip(columns.bias, lights.heads(len(columns.bias)), strict=False):
         sheet.text(x, base, domain, size=SMALL, colour=MUTED, align="center")
     if columns.bias:
-        _stack(sheet, columns.bias[-1] + 0.5 * LIGHT, base - 1.26 * SMALL, ("Risk of bias",), "right")
+        _stack(sheet, columns.bias[-1] + 0.5 * light, base - 1.26 * SMALL, ("Risk of bias",), "right")
     if columns.weight is not None:
         _stack(sheet, columns.weight, base, ("Weight", "%"), "right")
     reached = []
@@ -274,11 +284,12 @@ def _label_lines(columns: Columns, row: Row, weight: Weight) -> tuple[str, ...]:
 
 
 def _numbers(sheet: Sheet, columns: Columns, preset: Preset, row: Row, y: float, weight: Weight) -> None:
-    for right, text in zip(columns.arms, row.people, strict=False):
-        sheet.text(right, y, text, align="right", weight=weight)
-    if columns.arms and row.people[2]:
-        text = total_text(row.people[2], len(columns.arms) == 2)
-        sheet.text(columns.arms[-1], y, text, align="right", weight=weight)
+    by_arm = len(columns.arms) == 2
+    if by_arm and row.people[0]:
+        for right, text in zip(columns.arms, row.people, strict=False):
+            sheet.text(right, y, text, align="right", weight=weight)
+    elif columns.arms and row.people[2]:
+        sheet.text(columns.arms[-1], y, total_text(row.people[2], by_arm), align="right", weight=weight)
     if columns.estimate is not None and columns.low is not None and columns.high is not None:
         value, low, high = bracketed(row.cells, preset)
         sheet.text(columns.estimate, y, value, align="right", weight=weight)

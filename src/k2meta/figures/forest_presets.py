@@ -35,6 +35,8 @@ class Preset:
         Whether rows have a second line, shrunken estimates and the model beside the leading one.
     banded : bool
         Whether every other study stands on a tint.
+    favour : str
+        How the journal spells the word for what a result speaks for.
     """
 
     columns: tuple[str, ...]
@@ -43,11 +45,12 @@ class Preset:
     shown: float = PAGE_COLUMN
     details: bool = True
     banded: bool = False
+    favour: str = "favour"
 
 
 PRESETS: Mapping[str, Preset] = {
     "cochrane": Preset(("people", "weight", "estimate", "plot", "risk_of_bias"), ("[", ",", "]")),
-    "jama": Preset(("people", "estimate", "plot", "weight", "risk_of_bias"), ("(", " to", ")")),
+    "jama": Preset(("people", "estimate", "plot", "weight", "risk_of_bias"), ("(", " to", ")"), favour="favor"),
     "bmj": Preset(("people", "plot", "weight", "estimate", "risk_of_bias"), ("(", " to", ")"), banded=True),
     "compact": Preset(
         ("plot", "estimate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -38,7 +39,8 @@ class Row:
     shrunken : (float, float, float) or None
         The study's own effect as the Bayesian fit sees it.
     people : (str, str, str)
-        Written numbers: treatment arm, control arm, and the total where the arms are not known.
+        Written numbers: treatment arm, control arm (both empty where one is not known), and all. Where the pool
+        holds counts, an arm is written as events/total.
     cells : (str, str, str)
         Written estimate, low and high.
     index : int or None
@@ -69,6 +71,9 @@ class Missing:
     why: str
 
 
+ABSENT = "\N{EN DASH}"
+"""Stands for a number that is not known."""
+
 NOTHING: Bar = (math.nan, math.nan, math.nan)
 
 
@@ -85,7 +90,9 @@ def all_rows(analysis: Analysis) -> tuple[Row, ...]:
         if group.mu is not None:
             bar = (group.mu.value, group.mu.low, group.mu.high)
             cells = _cells(analysis, bar, words.decimals(analysis))
-            rows.append(Row("subtotal", f"Subtotal, k = {len(group.members)}", "", "", bar, cells, index=i))
+            people = people_of([analysis.effects[member] for member in group.members], counted(analysis))
+            label = f"Subtotal, k = {len(group.members)}"
+            rows.append(Row("subtotal", label, "", "", bar, cells, people, index=i))
     return (*rows, *pooled(analysis))
 
 
@@ -106,7 +113,7 @@ def studies(analysis: Analysis) -> tuple[Row, ...]:
                 marks=words.marks(effect),
                 bar=bar,
                 cells=_cells(analysis, bar, places),
-                people=_people(effect),
+                people=people_of([effect], counted(analysis)),
                 weight=fit.weights[i] if fit is not None else None,
                 shrunken=(shrunk.value, shrunk.low, shrunk.high) if shrunk is not None else None,
                 index=i,
@@ -131,13 +138,13 @@ def pooled(analysis: Analysis) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def missing(analysis: Analysis) -> tuple[Missing, ...]:
+def missing(analysis: Analysis, favour: str = words.FAVOUR) -> tuple[Missing, ...]:
     """Return one row per study that measured the outcome and gave no poolable number."""
     return tuple(
         Missing(
             label=legible(entry.label) or legible(entry.study_id) or "(no label)",
             people="" if entry.n_total is None else count(entry.n_total),
-            why=legible(words.why_missing(analysis.spec, entry)),
+            why=legible(words.why_missing(analysis.spec, entry, favour)),
         )
         for entry in analysis.known_missing
     )
@@ -156,10 +163,34 @@ def _detail(effect: Effect, spec: Spec) -> str:
     return ", ".join(part for part in (given, months) if part)
 
 
-def _people(effect: Effect) -> tuple[str, str, str]:
-    if effect.n_treat is not None and effect.n_ctrl is not None:
-        return count(effect.n_treat), count(effect.n_ctrl), ""
-    return "", "", "" if effect.people is None else count(effect.people)
+def counted(analysis: Analysis) -> bool:
+    """Whether effects of an analysis were derived from events and totals of both arms."""
+    return any(effect.events_treat is not None for effect in analysis.effects)
+
+
+def people_of(effects: Sequence[Effect], events: bool) -> tuple[str, str, str]:
+    """Write the people behind effects: by arm and in all, as events/total where ``events`` asks for it.
+
+    What is not known of every effect is empty; events that are not known of every effect are a dash.
+    """
+    everybody = _sum(effect.people for effect in effects)
+    treat = _sum(effect.n_treat for effect in effects)
+    ctrl = _sum(effect.n_ctrl for effect in effects)
+    total = "" if everybody is None else count(everybody)
+    if treat is None or ctrl is None:
+        return "", "", total
+    if not events:
+        return count(treat), count(ctrl), total
+    had = _sum(effect.events_treat for effect in effects), _sum(effect.events_ctrl for effect in effects)
+    first, second = (ABSENT if number is None else count(number) for number in had)
+    return f"{first}/{count(treat)}", f"{second}/{count(ctrl)}", total
+
+
+def _sum(numbers: Iterable[float | None]) -> float | None:
+    """Return the sum of numbers, or ``None`` where one of them, or every one, is missing."""
+    found = list(numbers)
+    known = [number for number in found if number is not None]
+    return sum(known) if found and len(known) == len(found) else None
 
 
 def _cells(analysis: Analysis, bar: Bar, places: int) -> tuple[str, str, str]:
@@ -182,18 +213,9 @@ def _fit_row(analysis: Analysis, fit: Fit, kind: Literal["lead", "beside"]) -> R
         marks="",
         bar=bar,
         cells=_cells(analysis, bar, words.decimals(analysis)),
-        people=_all_people(analysis) if kind == "lead" else ("", "", ""),
+        people=people_of(analysis.effects, counted(analysis)) if kind == "lead" else ("", "", ""),
         weight=1.0 if kind == "lead" else None,
     )
-
-
-def _all_people(analysis: Analysis) -> tuple[str, str, str]:
-    arms = [(e.n_treat, e.n_ctrl) for e in analysis.effects]
-    if all(treat is not None and ctrl is not None for treat, ctrl in arms):
-        return count(sum(t or 0 for t, _ in arms)), count(sum(c or 0 for _, c in arms)), ""
-    totals = [effect.people for effect in analysis.effects]
-    known = all(total is not None for total in totals)
-    return "", "", count(sum(total or 0 for total in totals)) if known else ""
 
 
 def _prediction_row(analysis: Analysis, fit: Fit) -> Row:
@@ -219,10 +241,22 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_EVENTS = ("events_treat", "events_ctrl")
+
+
 def data(analysis: Analysis, rows: tuple[Row, ...]) -> PlotData:
     """Return what was drawn; ``yi`` and ``vi`` on the scale of the analysis, the rest on the scale people read."""
     drawn = [_data_row(analysis, row) for row in rows]
-    return PlotData(_COLUMNS, (*drawn, *(_missing_row(analysis, entry) for entry in analysis.known_missing)))
+    drawn += [_missing_row(analysis, entry) for entry in analysis.known_missing]
+    if not counted(analysis):
+        return PlotData(_COLUMNS, tuple(drawn))
+    at = _COLUMNS.index("n_treat")
+    own = {row.index: i for i, row in enumerate(rows) if row.kind == "study"}
+    events: dict[int, tuple[Cell, ...]] = {
+        own[j]: (effect.events_treat, effect.events_ctrl) for j, effect in enumerate(analysis.effects)
+    }
+    wider = ((*row[:at], *events.get(i, (None, None)), *row[at:]) for i, row in enumerate(drawn))
+    return PlotData((*_COLUMNS[:at], *_EVENTS, *_COLUMNS[at:]), tuple(wider))
 
 
 def _data_row(analysis: Analysis, row: Row) -> tuple[Cell, ...]:

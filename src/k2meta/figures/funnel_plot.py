@@ -157,7 +157,7 @@ def _notes(analysis: Analysis, left_out: int, beyond: int) -> str:
     if beyond:
         found.append("◀ or ▶: estimate beyond the part shown")
     if left_out:
-        found.append(f"{left_out} labels had no room; the table names every point")
+        found.append(panel.no_room(left_out))
     return "; ".join([caption(analysis).rstrip("."), *found]) + "."
 
 

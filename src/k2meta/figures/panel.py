@@ -96,6 +96,11 @@ def label_spots(sheet: Sheet, spots: Sequence[Spot], bounds: Box, lines: Iterabl
     return left_out
 
 
+def no_room(left_out: int) -> str:
+    """Say how many points have no label in the figure."""
+    return f"{count(left_out)} label{'' if left_out == 1 else 's'} had no room; the table names every point"
+
+
 def _places(spot: Spot, label: str) -> list[Box]:
     wide = width(label, SMALL)
     found = extent(label, SMALL)

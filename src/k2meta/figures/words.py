@@ -30,10 +30,13 @@ MEASURES: dict[str, str] = {
     "LOGRATIO": "Ratio",
 }
 
+FAVOUR = "favour"
+"""As this house spells it; a layout may spell it otherwise."""
+
 REPORTED: dict[str, str] = {
     "no_difference": "reported: no difference",
-    "favours_treatment": "reported: in favour of {treatment}",
-    "favours_control": "reported: in favour of {control}",
+    "favours_treatment": "reported: in {favour} of {treatment}",
+    "favours_control": "reported: in {favour} of {control}",
     "not_seen": "result not seen",
     "": "",
 }
@@ -158,15 +161,15 @@ def nothing(spec: Spec) -> str:
     return "a ratio of one" if spec.measure == "LOGRATIO" else "zero"
 
 
-def direction(spec: Spec) -> str:
+def direction(spec: Spec, favour: str = FAVOUR) -> str:
     """Say in words which way the effect scale points."""
     what = "ratio below one" if spec.measure == "LOGRATIO" else "negative"
-    return f"{what} {'means' if spec.contrast == 'active_arm' else 'favours'} {spec.favours_low}"
+    return f"{what} {'means' if spec.contrast == 'active_arm' else f'{favour}s'} {spec.favours_low}"
 
 
-def towards(spec: Spec) -> str:
+def towards(spec: Spec, favour: str = FAVOUR) -> str:
     """Return the word before the name at an end of the axis: a change inside one arm favours nobody."""
-    return "" if spec.contrast == "active_arm" else "Favours "
+    return "" if spec.contrast == "active_arm" else f"{favour.capitalize()}s "
 
 
 def arms(spec: Spec) -> tuple[str, str]:
@@ -252,10 +255,10 @@ def study_bar(effect: Effect, coverage: float) -> tuple[float, float, float]:
     return alone.value, alone.low, alone.high
 
 
-def why_missing(spec: Spec, entry: Dropped) -> str:
+def why_missing(spec: Spec, entry: Dropped, favour: str = FAVOUR) -> str:
     """Say in a few words what a study without a poolable number reported."""
     treatment, control = arms(spec)
-    words = REPORTED.get(entry.reported, "").format(treatment=treatment, control=control)
+    words = REPORTED.get(entry.reported, "").format(treatment=treatment, control=control, favour=favour)
     # What a paper reports compares its arms; inside one arm it says nothing.
     words = "" if spec.contrast == "active_arm" else words
     return "; ".join(part for part in (KINDS.get(entry.kind, entry.reason), words) if part)
