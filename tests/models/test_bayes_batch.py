@@ -12,6 +12,7 @@ import k2meta as km
 from k2meta.models import bayes_batch
 from k2meta.models.bayes_batch import bayes_pit_batch, bayes_random_effects_batch
 from k2meta.models.errors import InputError
+from k2meta.models.quadrature import hidden_rise
 
 # In posterior standard deviations, as the docstring promises.
 SAME = 1e-8
@@ -199,3 +200,124 @@ def test_the_distribution_functions_are_one_half_at_the_medians():
 def test_values_that_are_not_one_for_each_row_are_refused():
     with pytest.raises(InputError, match="one for each of the 1 rows"):
         bayes_pit_batch([[0.1]], [[0.1]], [0.0], [-1.0], tau_prior=P.HalfNormal(0.5))
+
+
+# Effects that contradict each other under priors that rule the contradiction out: one mode of tau lies at zero and
+# one far out, where it is so narrow in log(tau) that a coarse look passes it by.
+CONTRADICTING = (
+    ((-807.30065122, 633.10411749), (78.37035266, 2.77726669), P.Exponential(1e-3)),
+    ((271.6, 1038.8, -10943.5, -23333.1), (61.0, 1438.7, 354.3, 1767.0), P.Exponential(1.3458e-4)),
+)
+# The grid is a trapezoid of 400,000 points in log(tau); the tenth part of them gives the same eight digits.
+GRID = 1e-6
+
+
+def log_likelihood(y, v, tau):
+    """Return the log likelihood of tau under a flat mu, and mean and variance of mu given tau, plainly."""
+    w = 1.0 / (np.asarray(v) + tau[:, None] ** 2)
+    total = w.sum(axis=1)
+    mean = w @ np.asarray(y) / total
+    q = (w * (np.asarray(y) - mean[:, None]) ** 2).sum(axis=1)
+    return 0.5 * (np.log(w).sum(axis=1) - np.log(total) - q), mean, 1.0 / total
+
+
+def by_a_grid(y, v, prior):
+    """Return mean and SD of mu and median of tau from a plain grid of tau."""
+    tau = np.append(0.0, np.exp(np.linspace(math.log(1e-9), math.log(1e5), 400_000)))
+    seen, mean, variance = log_likelihood(y, v, tau)
+    height = seen + prior.logpdf(tau)
+    density = np.exp(height - height.max())
+    step = np.diff(tau)
+    share = density * (np.append(step, 0.0) + np.append(0.0, step))
+    share /= share.sum()
+    centre = share @ mean
+    sd = math.sqrt(share @ (variance + (mean - centre) ** 2))
+    return centre, sd, np.interp(0.5, np.cumsum(share), tau)
+
+
+@pytest.mark.parametrize(("y", "v", "prior"), CONTRADICTING)
+def test_a_far_mode_is_not_missed(y, v, prior):
+    mean, sd, median = by_a_grid(y, v, prior)
+    batch = bayes_random_effects_batch([y], [v], tau_prior=prior)
+    fit = km.bayes_random_effects(y, v, tau_prior=prior)
+    for found in ((fit.mu.value, fit.mu.se), (batch.mu[0], batch.se[0])):
+        assert found == pytest.approx((mean, sd), rel=0, abs=GRID * sd)
+    assert batch.converged[0]
+    assert (fit.tau.median, batch.tau_median[0]) == pytest.approx((median, median), rel=1e-3)
+
+
+def two_modes(rng, family):
+    """Return effects and variances, and a prior whose scale makes the modes at zero and far out of like height."""
+    k = int(rng.integers(2, 7))
+    v, y = 10.0 ** rng.uniform(0, 3.5, k), rng.normal(size=k) * 10.0 ** rng.uniform(2.5, 4.5)
+    tau = np.append(0.0, np.exp(np.linspace(math.log(1e-4), math.log(1e6), 4001)))
+    seen = log_likelihood(y, v, tau)[0]
+    power = 1.0 if family is P.Exponential else 2.0
+    far, low, high = tau > 0.1 * math.sqrt(v.min()), -6.0, 8.0
+    gap = rng.uniform(-25.0, 25.0)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        top = (seen - (tau / 10.0**middle) ** power / power)[far].max() - seen[0]
+        low, high = (middle, high) if top < gap else (low, middle)
+    return y, v, family(10.0**low)
+
+
+@pytest.mark.parametrize("family", [P.Exponential, P.HalfNormal])
+def test_rows_with_two_far_modes_are_the_single_fit_and_the_single_fit_is_the_grid(family):
+    rng = np.random.default_rng(20)
+    for row in range(30):
+        y, v, prior = two_modes(rng, family)
+        batch = bayes_random_effects_batch([y], [v], tau_prior=prior)
+        fit = km.bayes_random_effects(y, v, tau_prior=prior)
+        assert fit.converged
+        assert batch.converged[0]
+        ours = (batch.mu[0], batch.se[0])
+        assert ours == pytest.approx((fit.mu.value, fit.mu.se), rel=0, abs=SAME * fit.mu.se), (row, prior)
+        # Between two modes there is next to no probability: an end is as good as its probability.
+        ends = [fit.prob(mu_below=end) for end in (batch.low[0], batch.high[0])]
+        assert ends == pytest.approx([0.025, 0.975], rel=0, abs=SAME), (row, prior)
+        if row % 10 == 0:
+            mean, sd, _ = by_a_grid(y, v, prior)
+            assert ours == pytest.approx((mean, sd), rel=0, abs=GRID * sd), (row, prior)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-2, 1.0, 100.0])
+@pytest.mark.parametrize("family", [P.HalfNormal, P.Exponential, lambda s: P.HalfT(3.0, s), P.Uniform])
+def test_conflicting_studies_are_the_single_fit_under_priors_of_every_scale(family, scale):
+    rng = np.random.default_rng(int(1e4 * scale))
+    V = 10.0 ** rng.uniform(0, 3.5, (8, 5))
+    Y = rng.normal(size=(8, 5)) * 10.0 ** rng.uniform(1, 4.5, (8, 1))
+    batch = bayes_random_effects_batch(Y, V, tau_prior=family(scale))
+    for row in range(8):
+        assert_same_as_single(batch, row, km.bayes_random_effects(Y[row], V[row], tau_prior=family(scale)))
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.03])
+def test_a_narrow_prior_far_from_the_data_is_found(spread):
+    y, v, prior = (0.1, 0.4, -0.2), (0.04, 0.1, 0.02), P.LogNormalVariance(9.0, spread)
+    batch = bayes_random_effects_batch([y], [v], tau_prior=prior)
+    assert_same_as_single(batch, 0, km.bayes_random_effects(y, v, tau_prior=prior))
+    assert batch.tau_median[0] == pytest.approx(math.exp(4.5), rel=spread)
+
+
+def test_a_row_whose_tau_is_as_good_as_zero_is_answered_and_harms_no_neighbour():
+    vi = [0.644236350872137] * 3
+    Y, V = [[0.0, 0.1, 0.2], [0.0, 1.0, 0.5]], [vi, [0.1, 0.2, 0.3]]
+    both = bayes_random_effects_batch(Y, V, tau_prior=P.HalfNormal(1e-6))
+    for row in range(2):
+        assert_same_as_single(both, row, km.bayes_random_effects(Y[row], V[row], tau_prior=P.HalfNormal(1e-6)))
+    alone = bayes_random_effects_batch(Y[:1], V[:1], tau_prior=P.HalfNormal(1e-6))
+    assert alone.high[0] == pytest.approx(0.1 + 1.959963984540054 * math.sqrt(vi[0] / 3), rel=1e-9)
+
+
+def test_no_smooth_height_rises_further_between_two_points_than_is_allowed_for():
+    rng = np.random.default_rng(3)
+    x, fine = np.linspace(0.0, 12.0, 49), np.linspace(0.0, 12.0, 48 * 16 + 1)
+    for _ in range(200):
+        places, sizes = rng.uniform(0, 12, 5), 10.0 ** rng.uniform(0, 4, 5)
+        falls = [size / (1.0 + np.exp(2.0 * (fine - place))) for size, place in zip(sizes, places, strict=True)]
+        height = -sum(falls) - 10.0 ** rng.uniform(-8, -1) * np.exp(2.0 * fine)
+        inside = np.lib.stride_tricks.sliding_window_view(height, 17)[::16].max(axis=1)
+        known = height[::16]
+        allowed = np.maximum(known[:-1], known[1:]) + hidden_rise(x, known)
+        assert np.all(inside <= allowed + 1e-9 * sizes.sum())

@@ -23,6 +23,7 @@ from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import each_quantile
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.models.quadrature import CURVED, HIDDEN, hidden_rise
 from k2meta.shown import ShowsItself
 
 Matrix = NDArray[np.float64]
@@ -74,10 +75,21 @@ SPREAD = legendre.leggauss(40)
 SAME = 1e-10
 """Ratio of tau squared to the smallest variance below which mu given tau does not depend on tau.
 
-The nodes there are one component of the posterior of mu."""
+It is that of effects one standard error apart. The nodes there are one component of the posterior of mu."""
 
 UNSEEN = 1e-15
 """Probability of a node below which quantiles of mu do without it; moments never do."""
+
+FAINT = 25.0
+"""Log ratio to the peak below which a narrow peak between two nodes would not count; e^-25 is about 1e-11."""
+
+APART = 0.8
+"""Largest distance of the means of mu at neighbouring nodes, in standard deviations there.
+
+A sum of normals so far apart differs from their integral by e^(-2 pi^2 / 0.8^2) or 1e-13 of it."""
+
+LOWEST = 1e200
+"""Log ratio to the peak that stands for zero, where a logarithm is not finite."""
 
 FACTORS = 8
 """Factors multiplied before a logarithm is taken; their product underflows for variances 1e38 times the least."""
@@ -261,8 +273,10 @@ def bayes_random_effects_batch(
     Returns
     -------
     BayesBatch
-        The numbers of the single fit to 1e-8 of a posterior standard deviation. A row without a study, or with
-        too few for an improper prior of tau, is listed in ``not_run``.
+        The numbers of the single fit to 1e-8 of a posterior standard deviation. Two things neither engine knows so
+        well: effects far from zero have the digits that they came with, and an end of an interval that falls
+        between two modes, where there is next to no probability, is right to 1e-8 of probability. A row without a
+        study, or with too few for an improper prior of tau, is listed in ``not_run``.
 
     Raises
     ------
@@ -485,16 +499,36 @@ def _first_look(rows: Rows) -> Matrix:
 
 
 def _cut(rows: Rows, x: Matrix) -> tuple[Vector, Vector]:
-    """Return the ends of the part of increasing x, shape (b, n), that counts, one point further on each side."""
+    """Return the ends of the part of increasing x, shape (b, n), outside of which nothing counts.
+
+    Between two points the height stays below a bound that needs no smoothness: with tau the quadratic form of the
+    likelihood falls, which raises it, and all else lowers it, so that one is taken at the further end and the
+    other at the nearer.
+    """
     tau = _tau(rows, x)
-    height = _given(rows, tau).log_likelihood + _log_prior(rows, tau) + np.log(np.cosh(x))
-    tail = height + rows.order * np.log(np.maximum(np.sinh(x), 1.0))
-    seen = height > height.max(axis=1, keepdims=True) - NEGLIGIBLE
-    seen |= tail > tail.max(axis=1, keepdims=True) - NEGLIGIBLE
-    first = np.maximum(np.argmax(seen, axis=1) - 1, 0)
-    last = np.minimum(x.shape[1] - np.argmax(seen[:, ::-1], axis=1), x.shape[1] - 1)
+    given, crest = _given(rows, tau), _log_prior(rows, tau) + _log_slope(rows, tau)
+    height = given.log_likelihood + crest
+    falling = given.log_likelihood + 0.5 * given.quadratic
+    bound = falling[:, :-1] - 0.5 * given.quadratic[:, 1:] + _crest_between(rows, x, crest)
+    power = rows.order * np.log(np.maximum(np.sinh(x), 1.0))
+    seen = bound > height.max(axis=1, keepdims=True) - NEGLIGIBLE
+    seen |= bound + power[:, 1:] > (height + power).max(axis=1, keepdims=True) - NEGLIGIBLE
+    first, last = np.argmax(seen, axis=1), seen.shape[1] - np.argmax(seen[:, ::-1], axis=1)
     each = np.arange(len(x))
     return x[each, first], x[each, last]
+
+
+def _crest_between(rows: Rows, x: Matrix, crest: Matrix) -> Matrix:
+    """Return the greatest value between neighbouring x of log prior and slope, which rise to one top and fall."""
+    ends = np.maximum(crest[:, :-1], crest[:, 1:])
+    typical: float | None = getattr(rows.priors.tau, "typical", None)
+    if typical is None:
+        return np.asarray(ends)
+    # These priors have their top in log(tau) at their typical value, and it may be a narrow one.
+    at = np.arcsinh(typical / rows.unit)[:, None]
+    there = _tau(rows, at)
+    top = _log_prior(rows, there) + _log_slope(rows, there)
+    return np.where((x[:, :-1] < at) & (at < x[:, 1:]), np.maximum(ends, top), ends)
 
 
 def _tau(rows: Rows, x: Matrix) -> Matrix:
@@ -503,13 +537,20 @@ def _tau(rows: Rows, x: Matrix) -> Matrix:
     return tau if upper is None else np.minimum(tau, upper)
 
 
+def _log_slope(rows: Rows, tau: Matrix) -> Matrix:
+    """Return the log of the slope of the map from x to tau, in units of ``unit``: log(cosh(x))."""
+    s = tau / rows.unit[:, None]
+    return np.asarray(0.5 * np.log1p(s * s))
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Mean and variance of mu given tau, and the log likelihood of tau; all of shape (b, n)."""
+    """Mean and variance of mu given tau, the log likelihood of tau and its quadratic form; all of shape (b, n)."""
 
     mean: Matrix
     variance: Matrix
     log_likelihood: Matrix
+    quadratic: Matrix
 
 
 def _log_prior(rows: Rows, tau: Matrix) -> Matrix:
@@ -541,13 +582,14 @@ def _given(rows: Rows, tau: Matrix) -> Given:
     q = (square_sum - lever * mean) / base
     seen = 0.5 * (logs - k * np.log(2.0 * math.pi * base) - q)
     if rows.priors.mu is None:
-        return Given(mean, variance, seen + 0.5 * np.log(2.0 * math.pi * variance))
+        return Given(mean, variance, seen + 0.5 * np.log(2.0 * math.pi * variance), q)
     prior = rows.priors.mu
     # The pooled mean is sufficient: it was seen with this variance around mu, and mu around its prior.
     centre = (prior.mean - rows.shift)[:, None]
     spread, gap = prior.sd**2 + variance, mean - centre
-    seen += 0.5 * (np.log(variance / spread) - gap * gap / spread)
-    return Given(centre + gap * prior.sd**2 / spread, variance * prior.sd**2 / spread, seen)
+    strain = gap * gap / spread
+    seen += 0.5 * (np.log(variance / spread) - strain)
+    return Given(centre + gap * prior.sd**2 / spread, variance * prior.sd**2 / spread, seen, q + strain)
 
 
 def _resolved(rows: Rows, low: Vector, high: Vector, n: int) -> Resolved:
@@ -557,11 +599,13 @@ def _resolved(rows: Rows, low: Vector, high: Vector, n: int) -> Resolved:
     x = (0.5 * (low + high))[:, None] + half[:, None] * rule.node
     tau = _tau(rows, x)
     given = _given(rows, tau)
-    height = given.log_likelihood + _log_prior(rows, tau) + np.log(np.cosh(x))
+    height = given.log_likelihood + _log_prior(rows, tau) + _log_slope(rows, tau)
     peak = height.max(axis=1)
     density = np.exp(height - peak[:, None])
     total = density @ rule.weight
     error = _error(rule, rows, density / total[:, None], tau, given)
+    # A peak between two nodes leaves no trace in the coefficients, nor does a mean of mu that jumps between them.
+    error[_may_hide(rule.node, height, peak) | _jumps(given, height, peak)] = math.inf
     weight = density * (rule.weight / total[:, None])
     log_total = peak + np.log(total * half * rows.unit)
     found = Resolved(
@@ -579,6 +623,30 @@ def _resolved(rows: Rows, low: Vector, high: Vector, n: int) -> Resolved:
         error=error,
     )
     return _with_lump(found) if rows.lump.any() else found
+
+
+def _may_hide(node: Vector, height: Matrix, peak: Vector) -> NDArray[np.bool_]:
+    """Return whether a peak that counts may hide between two of the nodes (n,) of each row of heights (b, n)."""
+    w = np.diff(node)
+    bend = np.abs(np.diff(np.diff(height) / w))
+    bend *= 2.0 * CURVED * np.maximum(w[:-1], w[1:]) ** 2 / (w[:-1] + w[1:])
+    # A rise is at most an eighth of this, which few rows pass; only they are looked at closely.
+    hides: NDArray[np.bool_] = (bend > 8.0 * HIDDEN).any(axis=1)
+    if hides.any():
+        # Where a prior is zero its logarithm is not finite.
+        finite = np.maximum(height[hides], peak[hides, None] - LOWEST)
+        rise, ends = hidden_rise(node, finite), np.maximum(finite[:, :-1], finite[:, 1:])
+        hides[hides] = ((rise > HIDDEN) & (ends + rise > peak[hides, None] - FAINT)).any(axis=1)
+    return hides
+
+
+def _jumps(given: Given, height: Matrix, peak: Vector) -> NDArray[np.bool_]:
+    """Return whether neighbouring components of mu that count lie too far apart to add up to a smooth density."""
+    moved = np.diff(given.mean)
+    apart = moved * moved > APART**2 * given.variance[:, 1:]
+    apart &= height[:, 1:] > peak[:, None] - FAINT
+    found: NDArray[np.bool_] = apart.any(axis=1)
+    return found
 
 
 def _with_lump(found: Resolved) -> Resolved:
@@ -665,9 +733,13 @@ def _summary(level: float) -> Callable[[Resolved, NDArray[np.int64]], Matrix]:
 
 def _components(found: Resolved) -> tuple[Matrix, Matrix, Matrix]:
     """Return weights, means and standard deviations of mu given tau, without the nodes that add nothing to it."""
-    first = int(np.argmax((found.tau**2 > SAME * found.rows.least[:, None]).any(axis=0)))
+    rows = found.rows
+    # Studies far apart move the mean that much more, in its standard deviations.
+    reach = 1.0 + np.ptp(rows.y, axis=1) / np.sqrt(rows.least)
     seen = np.flatnonzero((found.weight > UNSEEN).any(axis=0))
     last = int(seen[-1]) + 1 if seen.size else found.weight.shape[1]
+    # Where tau is as good as zero at every node that is seen, the last of them stands for all.
+    first = min(int(np.argmax((found.tau**2 * reach[:, None] > SAME * rows.least[:, None]).any(axis=0))), last - 1)
     weight = found.weight[:, first:last].copy()
     weight[:, 0] += found.weight[:, :first].sum(axis=1)
     return weight, found.mean[:, first:last], np.sqrt(found.variance[:, first:last])
@@ -688,9 +760,9 @@ def _median_of_tau(found: Resolved) -> Vector:
         low, high = np.where(excess < 0.0, s, low), np.where(excess < 0.0, high, s)
         new = s - excess / np.einsum("bj,jb->b", table[:, :n], found.series)
         new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
-        moved = np.abs(new - s).max()
+        left = max(np.abs(new - s).max(), np.abs(excess).max())
         s = new
-        if moved < 1e-6:
+        if left < 1e-6:
             # Newton's method squares its error: the step just made was the last that changes anything.
             break
     x = 0.5 * (found.low + found.high) + 0.5 * (found.high - found.low) * s

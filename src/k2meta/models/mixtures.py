@@ -29,6 +29,9 @@ QUANTILE_STEPS = 200
 LAST_STEP = 1e-7
 """Difference from the wanted probit, in standard normal deviates, after which one step of Newton's method ends."""
 
+SHORT = 1e-3
+"""Longest last step, in standard deviations of the narrowest component."""
+
 FINE = 1e-7
 """Last step to the upper end of an interval, as a share of its bracket: Newton's method squares its error."""
 
@@ -158,6 +161,7 @@ def each_quantile(
     # Widened, so that rounding of the weights cannot remove the root when all components agree.
     margin = 1e-9 * sd.max(axis=1)
     low, high = ends.min(axis=1) - margin, ends.max(axis=1) + margin
+    least = sd.min(axis=1)
     result = (weight * ends).sum(axis=1)
     active = np.arange(len(result))
     for _ in range(QUANTILE_STEPS):
@@ -174,8 +178,10 @@ def each_quantile(
         outside = ~((new >= low[active]) & (new <= high[active]))
         new[outside] = 0.5 * (low[active] + high[active])[outside]
         result[active] = new
-        # Newton's method squares its error: after so small a step none is left.
-        done = (np.abs(z - reached) <= LAST_STEP) | (high[active] - low[active] <= 4.0 * EPS * np.abs(x))
+        # Newton's method squares its error: after so small a step none is left. In a valley between two modes a
+        # hair of probability is a long way, and the density changes over it.
+        near = (np.abs(z - reached) <= LAST_STEP) & (np.abs(new - x) <= SHORT * least[active])
+        done = near | (reached == z) | (high[active] - low[active] <= 4.0 * EPS * np.abs(x))
         active = active[~done]
         if not active.size:
             break

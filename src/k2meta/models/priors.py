@@ -352,8 +352,8 @@ class InverseGamma:
 
     @property
     def typical(self) -> float:
-        """Scale of tau."""
-        return self.scale
+        """Where the density of ln(tau) has its top."""
+        return self.scale / self.shape
 
     def logpdf(self, tau: Vector) -> Vector:
         """Return the log density at tau >= 0, shape (n,); -inf at zero."""

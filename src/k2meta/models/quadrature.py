@@ -36,6 +36,18 @@ REACH = 240.0
 NEGLIGIBLE = 42.0
 """Log ratio to the peak below which an integrand is left out; e^-42 is below 1e-18."""
 
+CURVED = 2.0
+"""How much larger the curvature of a log density may be between two points than at them and their neighbours."""
+
+HIDDEN = 1.0
+"""Log ratio by which a height may rise unseen between two points; the panels resolve such peaks."""
+
+ROUNDS = 16
+"""Most rounds of closer looks; each is eight times closer, and the last digits are reached by then."""
+
+INSIDE = np.arange(1, 8) / 8.0
+"""Where a closer look is taken between two points, as shares of their distance."""
+
 LogDensity = Callable[[Vector], Vector]
 Integrands = Callable[[Vector], NDArray[np.float64]]
 
@@ -177,27 +189,103 @@ def integrate_half_line(
 
 
 def _edges(height: LogDensity, end: float, power: int) -> tuple[Vector, float]:
-    """Return first panels, narrowing towards the peak until it cannot hide between their nodes, and its height."""
+    """Return first panels, narrowing towards peaks until none can hide between nodes, and the greatest height."""
     x = np.linspace(0.0, end, 4 * math.ceil(end) + 33)
-    found = height(x)
-    best = int(np.argmax(found))
-    top, peak = float(x[best]), float(found[best])
-    width = float(x[1])
-    while width > 1e-14 * (1.0 + top):
-        near = np.linspace(max(0.0, top - width), min(end, top + width), 33)
+    grid = height(x)
+    tail = grid + power * np.log(np.maximum(np.sinh(x), 1.0))
+    fine, found = _closer(height, x, grid)
+    tops = _tops(found)
+    closest = [_climbed(height, float(fine[i]), float(found[i]), float(_step(fine, i)), end) for i in tops]
+    best = max(closest, key=lambda top: top.height)
+    peak = best.height
+    seen = (grid > peak - NEGLIGIBLE) | (tail > tail.max() - NEGLIGIBLE)
+    last = np.append(x[seen], [top.x for top in closest if top.height > peak - NEGLIGIBLE]).max()
+    stop = float(x[min(int(np.searchsorted(x, last, side="right")), len(x) - 1)])
+    edges: list[Vector] = [np.linspace(0.0, stop, 1 + math.ceil(stop))]
+    for top in closest:
+        # The first panels see a lower peak that the grid sees.
+        if top is best or (top.width < 0.5 * x[1] and top.height > peak - NEGLIGIBLE):
+            steps = 0.5 ** np.arange(60)
+            steps = steps[steps >= top.width]
+            edges.append(np.asarray(np.concatenate([top.x - steps, top.x + steps, [top.x]])))
+    every = np.concatenate(edges)
+    return np.unique(every[(every >= 0.0) & (every <= stop)]), peak
+
+
+def _step(x: Vector, i: int) -> float:
+    """Return the distance from point i of increasing x to the further of its neighbours."""
+    return float(np.diff(x[max(i - 1, 0) : i + 2]).max())
+
+
+def _tops(height: Vector) -> NDArray[np.intp]:
+    """Return where a height is the largest of its neighbourhood, without those that cannot count."""
+    left, right = np.append(-np.inf, height[:-1]), np.append(height[1:], -np.inf)
+    # Of equal heights side by side the first is taken, as argmax does.
+    return np.flatnonzero((height > left) & (height >= right) & (height > height.max() - NEGLIGIBLE - 1.0))
+
+
+def _closer(height: LogDensity, x: Vector, found: Vector) -> tuple[Vector, Vector]:
+    """Return points and heights with more points wherever a peak that counts may hide between two of them.
+
+    A likelihood of studies in conflict, against a prior that rules the conflict out, has narrow peaks of thousands
+    of log units. Every part of such a height changes on a scale of one in x, so that its curvature between two
+    points is at most ``CURVED`` times what their neighbours show: that bounds how far it rises between them.
+    """
+    some = np.isfinite(found)
+    x, found = x[some], found[some]
+    for _ in range(ROUNDS):
+        rise, ends = hidden_rise(x, found), np.maximum(found[:-1], found[1:])
+        hides = (rise > HIDDEN) & (ends + rise > found.max() - NEGLIGIBLE) & (np.diff(x) > 1e-14 * (1.0 + x[1:]))
+        if not hides.any():
+            break
+        between = (x[:-1, None] + np.diff(x)[:, None] * INSIDE)[hides].ravel()
+        order = np.argsort(np.append(x, between), kind="stable")
+        x, found = np.append(x, between)[order], np.append(found, height(between))[order]
+    return x, found
+
+
+def hidden_rise(x: Vector, height: Vector) -> Vector:
+    """Return how far a smooth height may rise above the higher of two neighbouring points, shape (..., n - 1).
+
+    Parameters
+    ----------
+    x, height : ndarray, shape (..., n)
+        Increasing points, n >= 3, and finite heights there.
+
+    Notes
+    -----
+    A parabola through both points with curvature m tops the higher one by (m w^2 - 2 d)^2 / (8 m w^2), with w
+    their distance and d the difference of their heights, if its top lies between them, and by nothing otherwise.
+    """
+    w, d = np.diff(x), np.diff(height)
+    slope = d / w
+    curvature = np.abs(2.0 * np.diff(slope) / (w[..., :-1] + w[..., 1:]))
+    curvature = np.concatenate([curvature[..., :1], curvature, curvature[..., -1:]], axis=-1)
+    bend = CURVED * np.maximum(curvature[..., :-1], curvature[..., 1:]) * w * w
+    over = np.maximum(bend - 2.0 * np.abs(d), 0.0)
+    return np.asarray(over * over / (8.0 * np.maximum(bend, np.finfo(np.float64).tiny)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """A peak of the height: where, how high, and the scale on which it falls."""
+
+    x: float
+    height: float
+    width: float
+
+
+def _climbed(height: LogDensity, x: float, top: float, width: float, end: float) -> _Top:
+    """Return the peak near x, looked at ever closer until its shape is seen."""
+    while width > 1e-14 * (1.0 + x):
+        near = np.linspace(max(0.0, x - width), min(end, x + width), 33)
         closer = height(near)
         # Wide peaks need no more than the height of the grid to a factor of e.
-        if float(closer.max()) - peak < 1.0 and closer[[0, -1]].min() > peak - 2.0:
+        if float(closer.max()) - top < 1.0 and closer[[0, -1]].min() > top - 2.0:
             break
-        top, peak = float(near[np.argmax(closer)]), max(peak, float(closer.max()))
+        x, top = float(near[np.argmax(closer)]), max(top, float(closer.max()))
         width /= 8.0
-    tail = found + power * np.log(np.maximum(np.sinh(x), 1.0))
-    seen = (found > peak - NEGLIGIBLE) | (tail > tail.max() - NEGLIGIBLE) | (np.arange(len(x)) == best)
-    stop = float(x[min(int(np.flatnonzero(seen)[-1]) + 1, len(x) - 1)])
-    steps = 0.5 ** np.arange(60)
-    steps = steps[steps >= width]
-    edges = np.concatenate([np.linspace(0.0, stop, 1 + math.ceil(stop)), top - steps, top + steps, [top]])
-    return np.unique(edges[(edges >= 0.0) & (edges <= stop)]), peak
+    return _Top(x, top, width)
 
 
 @dataclass(frozen=True, slots=True)
