@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import k2meta
 
 HOUSE = Path(__file__).parents[1] / "src" / "k2meta"
 
@@ -20,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "citation": set(),
     "config": {"types"},
     "trace": {"analysis", "types", "numbers", "models.fit"},
-    "refits": {"models.fit"},
+    "refits": {"models.fit", "models.subgroups"},
     "analysis": {"types", "numbers", "config", "models.fit", "models.check_types", "refits", "shown"},
     "records": {"types"},
     "effects": {"types", "config", "shown"},
@@ -119,6 +123,84 @@ def test_every_rule_of_the_workflow_has_its_command() -> None:
     assert sorted(rules) == sorted(["all", *(stage.__name__ for stage in STAGES)])
     for rule in rules[1:]:
         assert f'"k2meta {rule} ' in text
+
+
+def when_checked(tree: ast.Module) -> set[ast.AST]:
+    """Every node below ``if TYPE_CHECKING``: what never runs."""
+    blocks = (n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test))
+    return {node for block in blocks for one in block.body for node in ast.walk(one)}
+
+
+def source(name: str) -> Path | None:
+    """Return the file of a dotted name below the package; ``None`` for a name inside a module."""
+    path = HOUSE.parent.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+def reached(start: Path) -> set[Path]:
+    """Every module of the house that a module can run, those of functions and of the packages above included.
+
+    The commands beside a stage are left out: it starts through a package that names them all.
+    """
+    found, waiting = set(), [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        tree = ast.parse(path.read_text("utf-8"))
+        hidden = when_checked(tree)
+        for node in ast.walk(tree):
+            if node in hidden or not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            of = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for parts in (f"{of}{alias.name}".split(".") for alias in node.names):
+                if parts[0] == "k2meta":
+                    names = (".".join(parts[:n]) for n in range(2, len(parts) + 1))
+                    waiting += [p for name in names if name != "k2meta.commands" and (p := source(name))]
+    return found
+
+
+def rooms(paths: set[Path]) -> set[str]:
+    return {path.relative_to(HOUSE).parts[0] for path in paths if path.parent != HOUSE}
+
+
+def declared() -> dict[str, str]:
+    """Return of every rule whose sources it names as inputs: ``code("models")``."""
+    found: dict[str, str] = {}
+    for line in (HOUSE.parents[1] / "Snakefile").read_text("utf-8").splitlines():
+        if line.startswith("rule "):
+            rule = line.split()[1].rstrip(":")
+        elif line.strip().startswith("code("):
+            found[rule] = line.split('"')[1]
+    return found
+
+
+def sources_of_a_stage() -> Callable[[str], list[str]]:
+    """Return ``code`` of the workflow, run from its own text."""
+    text = (HOUSE.parents[1] / "workflow" / "common.smk").read_text("utf-8")
+    start, end = text.index("IMPORTS = {"), text.index("DATA = sorted(")
+    names: dict[str, Any] = {"Path": Path, "k2meta": k2meta}
+    exec(text[start:end], names)
+    code: Callable[[str], list[str]] = names["code"]
+    return code
+
+
+@pytest.mark.parametrize(("rule", "stage"), declared().items())
+def test_a_rule_runs_again_after_an_edit_of_anything_it_imports(rule: str, stage: str) -> None:
+    inputs = {Path(path) for path in sources_of_a_stage()(stage)}
+    runs = reached(HOUSE / "commands" / f"{rule}.py")
+    assert runs <= inputs, sorted(str(path.relative_to(HOUSE)) for path in runs - inputs)
+    # And after no edit of a room that it does not reach.
+    assert rooms(inputs) == rooms(runs)
+
+
+def test_every_rule_names_its_sources() -> None:
+    from k2meta.commands import STAGES
+
+    assert set(declared()) == {stage.__name__ for stage in STAGES}
+    reads_claims = reached(HOUSE / "commands" / "effects.py")
+    assert {HOUSE / "claims" / "read.py", HOUSE / "models" / "fit.py", HOUSE / "io.py"} <= reads_claims
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -15,8 +15,8 @@ from k2meta.models.fit import Fit
 from k2meta.models.inputs import checked
 from k2meta.models.priors import TauPrior
 from k2meta.models.random_effects import random_effects
-from k2meta.models.subgroups import Subgroups, subgroups
-from k2meta.refits import Group, Grouped, Refits
+from k2meta.models.subgroups import subgroups
+from k2meta.refits import Refits, by_subgroup
 from k2meta.types import Effect
 
 if TYPE_CHECKING:
@@ -131,22 +131,6 @@ def forest(
         refits=Refits(subgroups=grouped),
     )
     return draw(analysis, preset=preset, columns=columns)
-
-
-def by_subgroup(found: Subgroups, by: str) -> Grouped:
-    """Return subgroups as figures take them."""
-    test = found.q_between
-    return Grouped(
-        by=by,
-        groups=tuple(Group(one.name, one.members, one.mu, one.tau2) for one in found.groups),
-        statistic=test.value if test else None,
-        df=test.df if test else None,
-        df_residual=test.df_residual if test else None,
-        p=test.p if test else None,
-        test=found.test,
-        exploratory=found.exploratory,
-        not_run=(found.not_run or (test.not_run if test else "") or ""),
-    )
 
 
 def _numbers(effects: Any, vi: ArrayLike | None) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from k2meta.models.fit import Estimate
+
+if TYPE_CHECKING:
+    from k2meta.models.subgroups import Subgroups
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,22 @@ NOTHING = Refits()
 
 CHECKS: tuple[str, ...] = tuple(field.name for field in fields(Refits))
 """Ids of the checks, as config.yaml uses them."""
+
+
+def by_subgroup(found: Subgroups, by: str) -> Grouped:
+    """Return fitted subgroups as figures take them."""
+    test = found.q_between
+    return Grouped(
+        by=by,
+        groups=tuple(Group(one.name, one.members, one.mu, one.tau2) for one in found.groups),
+        statistic=test.value if test else None,
+        df=test.df if test else None,
+        df_residual=test.df_residual if test else None,
+        p=test.p if test else None,
+        test=found.test,
+        exploratory=found.exploratory,
+        not_run=(found.not_run or (test.not_run if test else "") or ""),
+    )
 
 
 def kind(check: str) -> type:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -153,6 +154,15 @@ def test_r_finds_the_headline_again(project: Project, tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------ the commands
+
+
+def test_the_export_names_the_ratio_that_was_pooled(tmp_path: Path) -> None:
+    code, said = k2meta("export", "metafor", ROOT / "examples" / "corticosteroids", "--into", tmp_path)
+    assert code == 0, said
+    first = table((tmp_path / "death.csv").read_bytes())[0]
+    events, others = (float(first[a]) for a in ("ai", "ci"))
+    odds = events / (float(first["n1i"]) - events) / (others / (float(first["n2i"]) - others))
+    assert (first["measure"], float(first["yi"])) == ("OR", pytest.approx(math.log(odds)))
 
 
 def k2meta(*words: str | Path) -> tuple[int, str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.intake.test_exports import r_has_metafor
+
 FOLDER = Path(__file__).parents[2] / "validation" / "failure_zoo"
-ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text("utf-8"))
 
 # One engine on two machines: the last digits of a root may differ.
 SAME = 1e-9
@@ -30,6 +34,7 @@ def load() -> ModuleType:
 
 
 ZOO = load()
+ANSWERS: dict[str, Any] = ZOO.stored()
 
 
 @pytest.mark.parametrize("animal", ZOO.ZOO, ids=lambda animal: animal.id)
@@ -80,3 +85,33 @@ def test_the_zoo_page_shows_every_answer() -> None:
     page = (FOLDER / "README.md").read_text("utf-8")
     assert len(ZOO.ZOO) >= 10
     assert ZOO.tables({name: ANSWERS[name] for name in ("k2meta", "metafor", "statsmodels DL", "PyMARE")}) in page
+
+
+def test_metafor_writes_its_own_file_and_nothing_else(tmp_path: Path) -> None:
+    if not r_has_metafor() and os.environ.get("CI"):
+        pytest.fail("R's metafor is missing and CI must not skip this: apt-get install r-base-core r-cran-metafor")
+    if not r_has_metafor():
+        pytest.skip("Rscript with the package metafor is not installed: the script was not run")
+    folder = tmp_path / "validation" / "failure_zoo"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run(
+        ["Rscript", "validation/failure_zoo/metafor.R"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    kept = [path for path in FOLDER.iterdir() if path.is_file() and path.name != "metafor.json"]
+    assert len(kept) >= 5
+    assert all((folder / path.name).read_bytes() == path.read_bytes() for path in kept)
+    again = json.loads((folder / "metafor.json").read_text("utf-8"))["answers"]
+    assert again.keys() == {animal.id for animal in ZOO.ZOO}
+    for name, answer in again.items():
+        assert answer == {key: pytest.approx(x, rel=SAME, abs=1e-12) if isinstance(x, float) else x
+                          for key, x in ANSWERS["metafor"]["answers"][name].items()}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["statsmodels DL", "PyMARE", "metafor"])
+def test_stored_answers_have_every_digit(engine: str) -> None:
+    # The shortest form that gives a double back has sixteen or seventeen digits for most of them.
+    numbers = [
+        x for answer in ANSWERS[engine]["answers"].values() for x in answer.values() if isinstance(x, float)
+    ]
+    assert max(len(repr(x).lstrip("-0.").replace(".", "")) for x in numbers) >= 16

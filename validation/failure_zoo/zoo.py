@@ -1,10 +1,11 @@
 """Data sets on which meta-analysis software goes wrong, and what each program answers with its defaults.
 
+    Rscript validation/failure_zoo/metafor.R                 metafor, into metafor.json
     PYTHONPATH=src python validation/failure_zoo/zoo.py      ours and the Python peers that are installed
-    Rscript validation/failure_zoo/metafor.R                 metafor, on the sets written by the line above
 
-Each run renews its own engines in ``answers.json`` and leaves the others as they are; the first command then
-writes the tables of ``README.md``. Answers of peers are facts about one version, named beside them.
+The second writes ``answers.json``, where an engine that is not installed keeps its stored answers, the data sets
+for R (``zoo.json``; after a new one it runs before R too) and the tables of ``README.md``. Neither writes the
+answers of the other. Answers of peers are facts about one version, named beside them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 ANSWERS = HERE / "answers.json"
+METAFOR = HERE / "metafor.json"
 Answer = dict[str, float | str | None]
 
 
@@ -182,9 +184,14 @@ def answer(engine: Callable[[Sequence[float], Sequence[float]], Answer], animal:
     return {name: str(x) if isinstance(x, float) and not math.isfinite(x) else x for name, x in found.items()}
 
 
+def stored() -> dict[str, Any]:
+    """Return the stored answers of every engine, those of metafor from the file that R writes."""
+    return {**json.loads(ANSWERS.read_text("utf-8")), "metafor": json.loads(METAFOR.read_text("utf-8"))}
+
+
 def run() -> dict[str, Any]:
-    """Return every answer: the stored ones, renewed by each engine that can be imported here."""
-    stored = json.loads(ANSWERS.read_text("utf-8")) if ANSWERS.exists() else {}
+    """Return the answers of the Python engines: the stored ones, renewed by each that can be imported here."""
+    answers: dict[str, Any] = json.loads(ANSWERS.read_text("utf-8")) if ANSWERS.exists() else {}
     for name, (package, engine) in ENGINES.items():
         try:
             __import__(package)
@@ -192,8 +199,8 @@ def run() -> dict[str, Any]:
             print(f"{package} is not installed here: its stored answers are kept")
             continue
         found = {animal.id: answer(engine, animal) for animal in ZOO}
-        stored[name] = {"version": "this one" if package == "k2meta" else version(package), "answers": found}
-    return stored
+        answers[name] = {"version": "this one" if package == "k2meta" else version(package), "answers": found}
+    return answers
 
 
 def cell(value: object) -> str:
@@ -220,8 +227,8 @@ def main() -> None:
     """Renew answers.json, zoo.json for R, and the tables of the README."""
     sets = {animal.id: {"yi": animal.yi, "vi": animal.vi} for animal in ZOO}
     (HERE / "zoo.json").write_text(json.dumps(sets, indent=1) + "\n", "utf-8")
-    answers = run()
-    ANSWERS.write_text(json.dumps(answers, indent=1, sort_keys=True) + "\n", "utf-8")
+    ANSWERS.write_text(json.dumps(run(), indent=1, sort_keys=True) + "\n", "utf-8")
+    answers = stored()
     order = [name for name in ("k2meta", "metafor", "statsmodels DL", "PyMARE") if name in answers]
     readme = HERE / "README.md"
     head, _, _ = readme.read_text("utf-8").partition("<!-- tables -->")

@@ -173,5 +173,5 @@ def _pools(folder: Path, settings: Config) -> tuple[Pool, ...]:
         if result is not None:
             mu = result.mu
             head = Headline(head.tau2, head.interval, head.level, mu.value, mu.low, mu.high, result.tau2.value)
-        pools.append(Pool(spec.id, spec.measure, effects, by_id, head))
+        pools.append(Pool(spec.id, spec.ratio or spec.measure, effects, by_id, head))
     return tuple(pools)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2meta.alone import by_subgroup
 from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import in_regression
 from k2meta.config import Config, Model, Spec
@@ -26,6 +25,7 @@ from k2meta.refits import (
     Step,
     SubsetMap,
     WithWithout,
+    by_subgroup,
 )
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.sensitivity.gosh_map import MINIMUM_K, gosh_map
