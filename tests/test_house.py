@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sensitivity": {"models", "shown"},
     "calibration": {"models", "shown"},
     "challenge": {"records", "effects", "types", "config"},
-    "intake": {"types", "records", "effects"},
+    "intake": {"types", "records", "effects", "models"},
     "claims": {"analysis", "types", "numbers", "config", "models.fit"},
     "figures": {"analysis", "types", "numbers", "config", "models.fit", "refits"},
     "tables": {

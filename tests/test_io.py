@@ -12,6 +12,8 @@ import pytest
 
 from k2meta import io
 from k2meta.analysis import MissingResults, ModelChecks
+from k2meta.intake import Options
+from k2meta.intake.hygiene import decode
 from k2meta.models.model_checks import compare, log_likelihood, loo, power_scaling, predictive_check
 from k2meta.types import ProjectError
 from tests import samples
@@ -27,6 +29,7 @@ BAD_FILES = [
     (b"a,b,\n1,2,\n", r"row 1: column 3 has no name"),
     (b"a,b\n\n1,2\n", r"row 2: is blank"),
     (b'a,b\n1,"2\n', r"is not CSV"),
+    (b"a,b\n1,2\n3," + b"x" * 131_073 + b"\n", r"row 3: a cell holds more than 131,072 characters"),
     (b",\n, ,\n", r"t\.csv: the file is empty"),
 ]
 
@@ -212,3 +215,36 @@ def test_judgements_and_the_bound_on_missing_results_survive_the_file(tmp_path: 
     for bound in (MissingResults(0, not_run="no missing result is known"), samples.bound()):
         io.write_missing_results(tmp_path / "m.json", bound)
         assert io.read_missing_results(tmp_path / "m.json") == bound
+
+
+def test_a_byte_order_mark_does_not_move_the_bad_byte(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    # Without the mark 0xe9 stands in row 3; counted with it three bytes earlier, in row 2.
+    path.write_bytes(b"\xef\xbb\xbfa\nb\n\xe9\n")
+    with pytest.raises(ProjectError) as error:
+        io.read_text(path)
+    assert "row 3: byte 0xe9 is not UTF-8" in str(error.value)
+    with pytest.raises(ProjectError) as error:
+        decode("x.csv", path.read_bytes(), Options())
+    assert "row 3: byte 0xe9 is not utf-8" in str(error.value)
+
+
+def test_a_path_that_leads_through_a_file_or_in_a_circle_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x", encoding="utf-8")
+    with pytest.raises(ProjectError, match="data is a file, not a folder"):
+        io.read_text(tmp_path / "data" / "trials.csv")
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for read in (io.read_text, io.read_raw):
+        with pytest.raises(ProjectError, match="cannot be read"):
+            read(tmp_path / "a")
+    for folder in (tmp_path / "data", tmp_path / "data" / "below"):
+        with pytest.raises(ProjectError, match="data is a file, not a folder"):
+            io.write_together(folder, {"x.csv": b"x"})
+
+
+def test_an_optional_table_that_is_a_broken_link_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "queries.csv").symlink_to("nowhere")
+    with pytest.raises(ProjectError, match=r"data/queries\.csv: the file is missing"):
+        io.read_project(tmp_path)

@@ -6,6 +6,7 @@ LF; JSON has sorted keys and shortest-repr floats; nothing written depends on th
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -94,22 +95,27 @@ def read_text(path: Path, file: str | None = None) -> str:
     Raises
     ------
     ProjectError
-        Missing, empty, not UTF-8 (with the line of the first bad byte), or holding a NUL byte.
+        Missing, unreadable, empty, not UTF-8 (with the line of the first bad byte), or holding a NUL byte.
     """
     name = file or path.name
     try:
-        raw = path.read_bytes()
+        # The mark is no text: positions of bad bytes are counted without it.
+        raw = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise _fail(name, "the file is missing", f"create {name}, or run in the folder that holds it") from None
     except IsADirectoryError:
         raise _fail(name, "is a folder, not a file", f"put a file named {name} there") from None
+    except NotADirectoryError:
+        raise _fail(name, _not_a_folder(path), f"make it a folder that holds {path.name}") from None
+    except OSError as error:
+        raise _fail(name, f"cannot be read: {error.strerror}", "put a file there that can be read") from None
     if b"\0" in raw:
         row = raw[: raw.index(b"\0")].count(b"\n") + 1
         raise _fail(
             name, "holds a NUL byte: not a text file", "save it as plain UTF-8 text (CSV, not XLSX)", row=row
         )
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         byte = f"0x{raw[error.start]:02x}"
@@ -118,6 +124,12 @@ def read_text(path: Path, file: str | None = None) -> str:
     if not text.strip():
         raise _fail(name, "the file is empty", "put its header row and at least one row into it, or remove it")
     return text
+
+
+def _not_a_folder(path: Path) -> str:
+    """Say which part of a path is a file where a folder is needed."""
+    part = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), path)
+    return f"{part.name} is a file, not a folder"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -145,7 +157,7 @@ def read_raw(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise _fail(path.name, "the file is missing", "check the name and the folder") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise _fail(path.name, f"cannot be read: {error.strerror}", "name a file that can be read") from None
 
 
@@ -159,18 +171,24 @@ def write_together(
     Raises
     ------
     ProjectError
-        Files that exist already, all of them named, unless they may be replaced.
+        Files that exist already, all of them named, unless they may be replaced; a folder that cannot be written.
     """
     taken = [name for name in files if (folder / name).exists()]
     if taken and not replace:
         fix = "choose another folder, or add --replace"
         raise ProjectError(tuple(Problem(name, "exists already and is not overwritten", fix) for name in taken))
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming.") as waiting:
-        for name, raw in {**files, **(beside or {})}.items():
-            write_bytes(Path(waiting) / name, raw)
-        for name in (*files, *(beside or {})):
-            (Path(waiting) / name).replace(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".incoming.") as waiting:
+            for name, raw in {**files, **(beside or {})}.items():
+                write_bytes(Path(waiting) / name, raw)
+            for name in (*files, *(beside or {})):
+                (Path(waiting) / name).replace(folder / name)
+    except (FileExistsError, NotADirectoryError):
+        raise _fail(str(folder), _not_a_folder(folder / "x"), "name a folder with --into") from None
+    except OSError as error:
+        fix = "choose a place that you may write to, with --into"
+        raise _fail(str(folder), f"cannot be written: {error.strerror}", fix) from None
 
 
 def read_json(path: Path, file: str | None = None) -> Any:
@@ -322,9 +340,14 @@ def read_table(path: Path, file: str | None = None) -> Table:
     """
     name = file or path.name
     text = read_text(path, name)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        rows = list(reader)
     except csv.Error as error:
+        if "field limit" in str(error):
+            what = f"a cell holds more than {csv.field_size_limit():,} characters"
+            fix = "shorten it, or close the quote that opens it"
+            raise _fail(name, what, fix, row=reader.line_num) from None
         fix = "quote cells that hold a comma, a quote or a line break"
         raise _fail(name, f"is not CSV: {error}", fix) from None
     while rows and not any(cell.strip() for cell in rows[-1]):
@@ -386,7 +409,8 @@ def read_project(folder: Path) -> tuple[dict[str, Table], Any]:
     judged = ("risk_of_bias", "certainty", "prisma_flow", "prisma_checklist")
     for name in ("trials", "extractions", "outcomes", *optional, *judged):
         path = folder / "data" / f"{name}.csv"
-        if name in ("trials", "extractions", "outcomes") or path.exists():
+        # A link that leads nowhere is a file that cannot be read, not one that is not there.
+        if name in ("trials", "extractions", "outcomes") or path.exists() or path.is_symlink():
             try:
                 tables[name] = read_table(path, f"data/{name}.csv")
             except ProjectError as error:

@@ -30,7 +30,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that makes a project unusable: what, where, why and how to mend it."""
+    """Something that makes a project unusable: what, where, why and how to mend it.
+
+    One that a data check found names its ``check``, its ``query_id`` and every cell it is about.
+    """
 
     file: str
     what: str
@@ -39,6 +42,11 @@ class Problem:
     column: str | None = None
     value: str | None = None
     rule: str = ""
+    check: str = ""
+    query_id: str = ""
+    severity: Severity = "error"
+    columns: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = self.file
@@ -51,11 +59,21 @@ class Problem:
 
 
 class ProjectError(Exception):
-    """Every problem found at once; a command prints them and exits with code 2."""
+    """Every problem found at once; a command prints them and exits with code 2.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    ``queries`` and ``notes`` are what the data checks asked and said beside the problems.
+    """
+
+    def __init__(
+        self,
+        problems: tuple[Problem, ...],
+        queries: tuple[Query, ...] = (),
+        notes: tuple[CheckNote, ...] = (),
+    ) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.queries = queries
+        self.notes = notes
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ def collect(folder: Path, settings: Config | None) -> io.Records:
                 pool.analysis: len({m.effect.study_id for m in pool.members}) for pool in pools_of(found.records)
             }
             if wrong := against_pools(found.judgements, sizes):
-                raise ProjectError(wrong)
+                raise ProjectError(wrong, found.queries, found.notes)
     read = [tables[name] for name in ("trials", "extractions", "cohorts") if name in tables]
     columns = {column for table in read for column in table.columns}
     claims = tuple(dict(row) for row in tables["claims"].rows) if "claims" in tables else ()

@@ -17,6 +17,7 @@ from k2meta.intake.draft import Draft, Row
 from k2meta.intake.hygiene import Sheet, read_sheet
 from k2meta.intake.judgements import FIELDS, ROB2, judge
 from k2meta.intake.oracle import agrees, limits, measure_of, rederived
+from k2meta.intake.pooled_oracle import ESTIMATORS, INTERVALS, METHODS, MODELS, Method, Studies, bare, compare
 from k2meta.intake.types import Intake, Options, Read, Source
 from k2meta.types import Problem
 
@@ -30,6 +31,7 @@ ARMS = {
     "Control SD": ("sd_ctrl", "sd2"),
 }
 DISPLAYED = {"Mean": "estimate", "CI start": "low", "CI end": "high"}
+HETEROGENEITY = {"tau": "tau2", "chi": "q", "i": "i2"}
 Settings = Mapping[tuple[str, str], tuple[Sheet, int]]
 
 
@@ -86,6 +88,8 @@ def _rows(sheet: Sheet, settings: Settings, draft: Draft) -> None:
         return
     keys = [(row["Analysis group"], row["Analysis number"], row["Study"]) for row in sheet.rows]
     several = {key for key, times in Counter(keys).items() if times > 1}
+    studies: dict[tuple[str, str], Studies] = {}
+    outcomes: dict[tuple[str, str], str] = {}
     for i, row in enumerate(sheet.rows):
         place = sheet.cell(i, "Analysis number")
         found = settings.get((row["Analysis group"], row["Analysis number"]))
@@ -93,11 +97,40 @@ def _rows(sheet: Sheet, settings: Settings, draft: Draft) -> None:
             what = f"analysis {row['Analysis group']}.{row['Analysis number']} is not in the settings"
             draft.problems.append(place.problem(what, "name the settings file of the same package"))
             continue
-        _row(sheet, i, found, keys[i] in several, draft)
+        analysis = (row["Analysis group"], row["Analysis number"])
+        own = studies.setdefault(analysis, Studies())
+        outcomes[analysis] = _row(sheet, i, found, keys[i] in several, draft, own)
+    for analysis, outcome in outcomes.items():
+        _pool(*settings[analysis], studies[analysis], outcome, draft)
 
 
-def _row(sheet: Sheet, i: int, found: tuple[Sheet, int], several: bool, draft: Draft) -> None:
-    """Read the result of one study in one analysis."""
+def _pool(settings: Sheet, line: int, studies: Studies, outcome: str, draft: Draft) -> None:
+    """Compare the pooled result of an analysis with that of its own studies."""
+    row = settings.rows[line]
+    if not outcome:
+        return
+    if row.get("Swap event and non-event", "").upper() == "TRUE":
+        studies.unread = "the analysis swaps events and non-events"
+    names = {column: part for column, part in DISPLAYED.items() if column in row}
+    for column in settings.columns:
+        match = re.fullmatch(r"heterogeneity (tau|chi|i)[²2]", column.strip(), re.I)
+        names |= {column: HETEROGENEITY[match.group(1).lower()]} if match else {}
+    stored = {part: settings.cell(line, name) for name, part in names.items() if row[name] not in ABSENT}
+    model = MODELS.get(bare(row.get("Analysis model", "")))
+    level = _level(settings, line, draft, ("CI/PI level", "Estimate CI", "CI level"))
+    method = Method(
+        measure_of(row.get("Effect measure", "")),
+        METHODS.get(bare(row.get("Statistical method", "")), ""),
+        model,
+        ESTIMATORS.get(bare(row.get("Heterogeneity estimator", "")), ""),
+        INTERVALS.get(bare(row.get("CI method", "")), ""),
+        level,
+    )
+    compare(stored, method, studies, outcome, row.get("Analysis name", ""), draft)
+
+
+def _row(sheet: Sheet, i: int, found: tuple[Sheet, int], several: bool, draft: Draft, studies: Studies) -> str:
+    """Read the result of one study in one analysis; return its outcome, ``""`` where it cannot be read."""
     settings, line = found
     words = settings.rows[line].get("Effect measure", "")
     measure = measure_of(words)
@@ -106,7 +139,7 @@ def _row(sheet: Sheet, i: int, found: tuple[Sheet, int], several: bool, draft: D
         draft.problems.append(
             cell.problem(f'the effect measure "{words}" is not known', "check the settings file")
         )
-        return
+        return ""
     analysis = settings.rows[line]
     number = f"{analysis.get('Analysis group', '')}.{analysis.get('Analysis number', '')}"
     name = analysis.get("Analysis name") or sheet.rows[i].get("Analysis name", "")
@@ -124,11 +157,16 @@ def _row(sheet: Sheet, i: int, found: tuple[Sheet, int], several: bool, draft: D
     for column in ("O-E", "Variance", "Footnotes"):
         if sheet.rows[i].get(column, "") not in ("", *ABSENT):
             draft.left_out(sheet.cell(i, column), "no column of ours holds it")
-    _numbers(sheet, i, measure, settings, line, row, draft)
+    numbers = _numbers(sheet, i, measure, settings, line, row, draft)
+    needed = ("e1", "n1", "e2", "n2") if "e1" in numbers else ("m1", "sd1", "n1", "m2", "sd2", "n2")
+    studies.add(numbers, ("yi", "se") if "se" in numbers else needed)
+    return outcome
 
 
-def _numbers(sheet: Sheet, i: int, measure: str, settings: Sheet, line: int, row: Row, draft: Draft) -> None:
-    """Write arms where there are any, else the estimate; compare what is displayed."""
+def _numbers(
+    sheet: Sheet, i: int, measure: str, settings: Sheet, line: int, row: Row, draft: Draft
+) -> dict[str, float]:
+    """Write arms where there are any, else the estimate; compare what is displayed; return what can be pooled."""
     analysis = settings.rows[line]
     has = {name for name, text in sheet.rows[i].items() if text not in ("", *ABSENT)}
     level = _level(settings, line, draft)
@@ -155,18 +193,21 @@ def _numbers(sheet: Sheet, i: int, measure: str, settings: Sheet, line: int, row
             sheet.cell(i, "Study"),
             "scale of the measure",
         )
-        ours = rederived(measure, {name: value for name, value in cells.items() if value is not None}, level)
+        known = {name: value for name, value in cells.items() if value is not None}
         if analysis.get("Swap event and non-event", "").upper() != "TRUE":
-            _compare(sheet, i, ours, row, draft)
-    elif giv:
-        _estimate(sheet, i, measure, analysis, level, row, draft)
-    else:
-        draft.put("named", row, "role", "text_only", sheet.cell(i, "Study"), "no poolable number in the row")
+            _compare(sheet, i, rederived(measure, known, level), row, draft)
+        return known
+    if giv:
+        return _estimate(sheet, i, measure, analysis, level, row, draft)
+    draft.put("named", row, "role", "text_only", sheet.cell(i, "Study"), "no poolable number in the row")
+    return {}
 
 
-def _level(settings: Sheet, line: int, draft: Draft) -> float:
+def _level(
+    settings: Sheet, line: int, draft: Draft, columns: Sequence[str] = ("CI/PI level", "Study CI")
+) -> float:
     """Return the level of the intervals of the studies: ``95%`` in both layouts, under two names."""
-    for column in ("CI/PI level", "Study CI"):
+    for column in columns:
         text = settings.rows[line].get(column, "")
         if re.fullmatch(r"[0-9]{2}(\.[0-9]+)?\s*%?", text):
             return float(text.rstrip("% "))
@@ -178,23 +219,26 @@ def _level(settings: Sheet, line: int, draft: Draft) -> float:
 
 def _estimate(
     sheet: Sheet, i: int, measure: str, analysis: Mapping[str, str], level: float, row: Row, draft: Draft
-) -> None:
-    """Write an inverse-variance estimate on the displayed scale; its SE stays on the log scale for a ratio."""
+) -> dict[str, float]:
+    """Write an inverse-variance estimate on the displayed scale; its SE stays on the log scale for a ratio.
+
+    Both are returned on the scale of the model.
+    """
     logarithm = analysis.get("Log-scale data", "").upper() == "TRUE"
     read = sheet.cell(i, "GIV Mean")
     if measure not in ("MD", "SMD", "RR", "OR", "HR", "ROM"):
         draft.left_out(read, f"no column of ours holds the measure {measure}")
-        return
+        return {}
     draft.put("named", row, "diff_measure", measure, read, "effect measure of the analysis")
     why = f"Log-scale data is {analysis.get('Log-scale data', '') or 'not stated'}"
     draft.put("named", row, "scale", "log" if logarithm else "raw", read, why)
     value, se = draft.cleaned(read, True, ABSENT), draft.number(row, "diff_se", sheet.cell(i, "GIV SE"), ABSENT)
     if value is None or not value.text:
-        return
+        return {}
     giv = float(value.text)
     if logarithm and abs(giv) > 700:
         draft.problems.append(read.problem(f'"{read.text}" is no logarithm of a ratio', "check Log-scale data"))
-        return
+        return {}
     if logarithm:
         text = f"{math.exp(giv):.15g}"
         draft.put(
@@ -202,8 +246,10 @@ def _estimate(
         )
     else:
         draft.put(value.kind, row, "diff_estimate", value.text, read, value.why)
-    if se is not None:
-        _compare(sheet, i, limits(giv, se, level, logarithm), row, draft)
+    if se is None:
+        return {}
+    _compare(sheet, i, limits(giv, se, level, logarithm), row, draft)
+    return {"yi": giv, "se": se} if se > 0 else {}
 
 
 def _compare(sheet: Sheet, i: int, ours: Mapping[str, float], row: Row, draft: Draft) -> None:

@@ -96,9 +96,12 @@ def decode(file: str, raw: bytes, options: Options) -> str:
         )
     if len(raw) > MAX_BYTES:
         raise refuse(file, f"holds {len(raw):,} bytes; at most {MAX_BYTES:,} are read", "split the file")
-    name = "utf-8-sig" if options.encoding.lower() == "utf-8" else options.encoding
-    if name == "utf-8-sig" and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    name = options.encoding.lower()
+    if name == "utf-8" and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise refuse(file, "is UTF-16", "add --encoding utf-16, or save it as UTF-8", row=1)
+    if name == "utf-8":
+        # The mark is no text: positions of bad bytes are counted without it.
+        raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         text = raw.decode(name)
     except UnicodeDecodeError as error:

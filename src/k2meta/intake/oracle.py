@@ -82,11 +82,11 @@ def limits(estimate: float, se: float, level: float, logarithm: bool) -> dict[st
     return values
 
 
-def agrees(stored: str, value: float) -> bool:
-    """Return whether a stored number is a value to the digits that it shows."""
+def agrees(stored: str, value: float, relative: float = RELATIVE) -> bool:
+    """Return whether a stored number is a value to the digits that it shows, or to a relative difference."""
     if not NUMBER.fullmatch(stored):
         return False
     shown = stored.lower().split("e")
     decimals = len(shown[0].partition(".")[2]) - (int(shown[1]) if len(shown) == 2 else 0)
     half = 0.5 * 10.0**-decimals
-    return abs(float(stored) - value) <= max(half * (1 + 1e-9), RELATIVE * max(abs(value), 1e-12))
+    return abs(float(stored) - value) <= max(half * (1 + 1e-9), relative * max(abs(value), 1e-12))

@@ -1,7 +1,8 @@
 """Review Manager 5 files (``.rm5``): every result of every analysis, its stored numbers derived again.
 
 Group 1 is the treatment. Means and counts are read as entered; ``EFFECT_SIZE``, ``CI_START`` and ``CI_END`` are
-Review Manager's own results on the displayed scale, so they are compared, not copied. Of an inverse-variance row
+Review Manager's own results on the displayed scale, so they are compared, not copied; so are the pooled results of
+analyses and subgroups. Of an inverse-variance row
 ``ESTIMATE`` and ``SE`` are logarithms where the measure is a ratio. Stored ``LOG_…`` attributes are decimal
 logarithms and are not read.
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from k2meta.intake.draft import Draft, Row
 from k2meta.intake.oracle import RATIOS, agrees, limits, measure_of, rederived
+from k2meta.intake.pooled_oracle import METHODS, MODELS, Method, Studies, bare, compare
 from k2meta.intake.types import Intake, Options, Read, Source
 from k2meta.intake.xml_reader import Element, parse
 from k2meta.types import Problem
@@ -22,6 +24,9 @@ from k2meta.types import Problem
 DATA = {"DICH_DATA", "CONT_DATA", "IV_DATA", "IPD_DATA"}
 OUTCOMES = {"DICH_OUTCOME", "CONT_OUTCOME", "IV_OUTCOME", "IPD_OUTCOME"}
 STORED = {"EFFECT_SIZE": "estimate", "CI_START": "low", "CI_END": "high"}
+POOLED = {**STORED, "TAU2": "tau2", "CHI2": "q", "I2": "i2", "Z": "z"}
+ARMS = ("m1", "sd1", "n1", "m2", "sd2", "n2")
+COUNTS = ("e1", "n1", "e2", "n2")
 
 
 def read(sources: Sequence[Source], options: Options) -> Intake:
@@ -76,6 +81,7 @@ def _outcome(file: str, comparison: Element, outcome: Element, names: dict[str, 
     several = _several([one for _, one in rows])
     identifier = draft.outcome(place)
     comparisons = comparison.words("NAME")
+    studies: dict[int, Studies] = {id(group): Studies() for group, _ in rows}
     for group, one in rows:
         study = names.get(one.attributes.get("STUDY_ID", ""))
         trial = _trial(file, one, study, draft)
@@ -86,7 +92,38 @@ def _outcome(file: str, comparison: Element, outcome: Element, names: dict[str, 
             draft.text("extractions", row, "analysis_set", name)
             if one.attributes.get("STUDY_ID") in several:
                 draft.put("named", row, "role", "subgroup", name, "the study stands in several subgroups")
-        _numbers(file, outcome, one, measure, row, draft)
+        _numbers(file, outcome, one, measure, row, draft, studies[id(group)])
+    _pools(file, outcome, measure, identifier, studies, draft)
+
+
+def _pools(
+    file: str, outcome: Element, measure: str, identifier: str, studies: Mapping[int, Studies], draft: Draft
+) -> None:
+    """Compare the stored results of an analysis and of its subgroups with those of its own studies."""
+    given = outcome.attributes
+    level = _level(outcome, "CI_TOTAL")
+    random = MODELS.get(bare(given.get("RANDOM", "")))
+    method = Method(measure, METHODS.get(bare(given.get("METHOD", "")), ""), random, level=level)
+    whole = Studies([row for part in studies.values() for row in part.rows])
+    whole.unread = next((part.unread for part in studies.values() if part.unread), "")
+    if given.get("SWAP_EVENTS") == "YES":
+        whole.unread = "the analysis swaps events and non-events"
+    totals = given.get("TOTALS", "YES")
+    subgroups = [group for group in outcome.children if id(group) in studies]
+    for group in (outcome, *subgroups):
+        # Without totals the file stores zeros.
+        hidden = totals == "NO" or (totals == "SUB" and group is outcome)
+        if hidden or group.attributes.get("ESTIMABLE") == "NO":
+            continue
+        stored = {
+            part: Read(file, group.line, name, group.attributes.get(name, "")) for name, part in POOLED.items()
+        }
+        if "CHI2" not in group.attributes and group is outcome and not subgroups:
+            # Beside CHI2, and with subgroups, Q is the test between the subgroups.
+            stored["q"] = Read(file, group.line, "Q", group.attributes.get("Q", ""))
+        own = whole if group is outcome else Studies(studies[id(group)].rows, whole.unread)
+        label = outcome.words("NAME") if group is outcome else f"{outcome.words('NAME')}, {group.words('NAME')}"
+        compare(stored, method, own, identifier, label, draft)
 
 
 def _several(rows: Sequence[Element]) -> set[str]:
@@ -107,8 +144,10 @@ def _trial(file: str, one: Element, study: Element | None, draft: Draft) -> str:
     )
 
 
-def _numbers(file: str, outcome: Element, one: Element, measure: str, row: Row, draft: Draft) -> None:
-    """Write the numbers of one study and compare the stored result."""
+def _numbers(
+    file: str, outcome: Element, one: Element, measure: str, row: Row, draft: Draft, studies: Studies
+) -> None:
+    """Write the numbers of one study, compare the stored result, and keep what the pooled result is made of."""
 
     def cell(name: str) -> Read:
         return Read(file, one.line, name, one.attributes.get(name, ""))
@@ -128,6 +167,7 @@ def _numbers(file: str, outcome: Element, one: Element, measure: str, row: Row, 
             "n2": number("n_ctrl", "TOTAL_2"),
         }
         draft.put("named", row, "scale", "raw", cell("MEAN_1"), "means of the arms")
+        studies.add(_known(cells), ARMS)
         _compare(one, rederived(measure, _known(cells), level), cell, row, draft)
     elif one.name == "DICH_DATA":
         cells = {
@@ -136,14 +176,18 @@ def _numbers(file: str, outcome: Element, one: Element, measure: str, row: Row, 
             "e2": number("events_ctrl", "EVENTS_2"),
             "n2": number("total_ctrl", "TOTAL_2"),
         }
+        studies.add(_known(cells), COUNTS)
         if outcome.attributes.get("SWAP_EVENTS") == "YES":
             what = "the analysis swaps events and non-events"
             draft.query(cell("EVENTS_1"), row["extraction_id"], "events_treat", row.get("events_treat", ""), what)
         else:
             _compare(one, rederived(measure, _known(cells), level), cell, row, draft)
     elif one.name == "IV_DATA":
-        _inverse_variance(outcome, one, measure, level, cell, row, draft)
+        found = _inverse_variance(outcome, one, measure, level, cell, row, draft)
+        if one.attributes.get("ESTIMABLE") != "NO":
+            studies.add(found, ("yi", "se"))
     else:
+        studies.unread = "observed minus expected events are not read"
         draft.left_out(cell("O_E"), "observed minus expected events: no column of ours holds them")
         draft.put("named", row, "role", "text_only", cell("O_E"), "no poolable number is held")
 
@@ -152,16 +196,16 @@ def _known(cells: dict[str, float | None]) -> dict[str, float]:
     return {name: value for name, value in cells.items() if value is not None}
 
 
-def _level(outcome: Element) -> float:
-    """Return the level of the intervals of the studies, in percent."""
-    text = outcome.attributes.get("CI_STUDY", "95")
+def _level(outcome: Element, name: str = "CI_STUDY") -> float:
+    """Return the level of the intervals of the studies (``CI_TOTAL``: of the pooled results), in percent."""
+    text = outcome.attributes.get(name, "95")
     return float(text) if re.fullmatch(r"[0-9]{2}(\.[0-9]+)?", text) else 95.0
 
 
 def _inverse_variance(
     outcome: Element, one: Element, measure: str, level: float, cell: Callable[[str], Read], row: Row, draft: Draft
-) -> None:
-    """Write an estimate with its standard error; a logarithm is written as the ratio."""
+) -> dict[str, float]:
+    """Write an estimate (a logarithm as the ratio) with its SE; return both on the scale of the model."""
     for total, field in (("TOTAL_1", "n_treat"), ("TOTAL_2", "n_ctrl")):
         # An inverse-variance analysis without arm sizes stores zeros.
         if one.attributes.get(total, "0").strip() not in ("", "0"):
@@ -170,7 +214,7 @@ def _inverse_variance(
     logarithm = measure in (*RATIOS, "IRR")
     if measure not in ("MD", "SMD", "RR", "OR", "HR", "ROM"):
         draft.left_out(cell(name), f"no column of ours holds the measure {measure}")
-        return
+        return {}
     draft.put("named", row, "diff_measure", measure, cell(name), "effect measure of the analysis")
     draft.put("named", row, "scale", "log" if logarithm else "raw", cell(name), "scale of the measure")
     se = draft.number(row, "diff_se", cell("SE"))
@@ -178,17 +222,19 @@ def _inverse_variance(
     if logarithm and name == "ESTIMATE":
         cleaned = draft.cleaned(read, True)
         if cleaned is None or not cleaned.text or abs(float(cleaned.text)) > 700:
-            return
+            return {}
         value = float(cleaned.text)
         text = f"{math.exp(value):.15g}"
         draft.put("derived", row, "diff_estimate", text, read, "ESTIMATE is a logarithm: ratio = exp(ESTIMATE)")
     else:
         found = draft.number(row, "diff_estimate", read)
         if found is None:
-            return
+            return {}
         value = math.log(found) if logarithm and found > 0 else found
-    if se is not None:
-        _compare(one, limits(value, se, level, logarithm), cell, row, draft)
+    if se is None:
+        return {}
+    _compare(one, limits(value, se, level, logarithm), cell, row, draft)
+    return {"yi": value, "se": se} if se > 0 else {}
 
 
 def _compare(one: Element, ours: dict[str, float], cell: Callable[[str], Read], row: Row, draft: Draft) -> None:

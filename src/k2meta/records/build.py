@@ -33,6 +33,7 @@ from k2meta.types import (
 _Key = tuple[str, str, str, str]
 _TABLES = ("trials", "extractions", "cohorts")
 _SECOND = "extractions_second"
+POOLS_WAIT = "Checks of whole pools: not run before the errors are mended or decided."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,10 @@ def build_records(tables: Mapping[str, Table], dictionary: Mapping[str, Any]) ->
     problems += _unanswered(first, second, decisions)
     if not problems:
         problems += _pointless(first, second, decisions)
-    if problems:
-        raise ProjectError(tuple(sorted(problems, key=_place)))
     queries = _queries(first, second, decisions)
+    if problems:
+        notes = (*_notes(tables, corrected), CheckNote("C16 to C22", POOLS_WAIT))
+        raise ProjectError(tuple(sorted(problems, key=_place)), queries, notes)
     return RecordSet(
         records=_records(printed, corrected, schemas, _open_errors(second, queries)),
         queries=queries,
@@ -141,10 +143,10 @@ def question_pools(found: RecordSet, pools_of: PoolsOf, weigh: Weigh) -> RecordS
         return [replace(pool, apart=others) for pool in pools_of(records)]
 
     answer = ask_pools(found.records, found.decisions, POOL_CHECKS, pools, weigh)
+    queries = tuple(sorted((*found.queries, *answer.queries), key=_order))
     if answer.problems:
-        raise ProjectError(tuple(sorted(answer.problems, key=_place)))
-    queries = sorted((*found.queries, *answer.queries), key=_order)
-    return replace(found, queries=tuple(queries), records=answer.records)
+        raise ProjectError(tuple(sorted(answer.problems, key=_place)), queries, found.notes)
+    return replace(found, queries=queries, records=answer.records)
 
 
 def _order(query: Query) -> tuple[str, int, str, str]:
@@ -306,7 +308,14 @@ def _unanswered(first: list[_Fired], second: list[_Fired], decisions: Mapping[st
         if decision is None and item.is_error and item.key in still:
             line = f"{item.query_id},open,,,<why>,<who>"
             fix = f"{item.finding.fix}; or record a decision as a line of data/queries.csv: {line}"
-            yield Problem(item.view.file, item.finding.evidence, fix, item.view.row, column, value, rule)
+            query = _query(item, None, True)
+            yield Problem(
+                *(query.file, query.evidence, fix, query.row, column, value, rule),
+                check=query.check,
+                query_id=query.query_id,
+                columns=query.columns,
+                values=query.values,
+            )
         elif decision is not None and decision.status == "corrected" and item.key in still:
             now = next(other for other in second if other.key == item.key)
             what = f'the corrected value does not resolve "{item.query_id}": {now.finding.evidence}'

@@ -184,7 +184,13 @@ def _unanswered(queries: Iterable[Query]) -> Iterable[Problem]:
             fix = f"{query.fix}; or record a decision as a line of data/queries.csv: {line}"
             value = query.values[0] if query.values else None
             rule = f"{query.check}: {query.rule}"
-            yield Problem(query.file, query.evidence, fix, query.row, column, value, rule)
+            yield Problem(
+                *(query.file, query.evidence, fix, query.row, column, value, rule),
+                check=query.check,
+                query_id=query.query_id,
+                columns=query.columns,
+                values=query.values,
+            )
 
 
 def _pointless(asked: Mapping[str, Query], decisions: Mapping[str, Decision]) -> Iterable[Problem]:
