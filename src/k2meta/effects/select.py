@@ -332,7 +332,7 @@ def _arm_sizes(record: Record, lenders: Mapping[str, Record]) -> _ArmSizes:
             return _ArmSizes(n1, n2, (sentence,), n1 + n2)
     total = record.number("n_total")
     if total is not None:
-        sentence = f"arm sizes not printed; equal arms of {total / 2:g} assumed ({total:g} in all)"
+        sentence = f"arm sizes not seen; equal arms of {total / 2:g} assumed ({total:g} in all)"
         return _ArmSizes(total / 2, total / 2, (sentence,), total)
     return _ArmSizes(None, None)
 
