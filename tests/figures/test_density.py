@@ -123,3 +123,13 @@ def test_the_side_of_benefit_and_what_lies_beyond_the_line_are_shaded() -> None:
     beyond = look.drawn(figure, "beyond")["beyond"].get_xy()
     assert beyond[:, 0].max() < benefit[:, 0].max()
     assert beyond[:, 0].min() == pytest.approx(benefit[:, 0].min())
+
+
+def test_the_alternative_text_is_of_the_posterior_that_is_drawn() -> None:
+    analysis = samples.analysis(5)
+    drawn = analysis.fits["bayes_exact"]
+    assert analysis.lead != "bayes_exact"
+    alt = prior_posterior(analysis).alt
+    assert words.estimate(analysis.spec, drawn.mu, "95 % credible interval", words.decimals(analysis)) in alt
+    assert drawn.prediction is not None
+    assert words.predicted(analysis.spec, drawn.prediction, words.decimals(analysis)) in alt

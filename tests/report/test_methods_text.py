@@ -237,7 +237,8 @@ def test_the_criteria_of_a_question_are_printed_as_the_settings_have_them() -> N
 def test_the_outcomes_of_a_question_are_printed_by_their_labels_in_their_order() -> None:
     spec = replace(CONFIG.analyses[0], outcomes=("first_one", "second"))
     parts = dict(methods_text(replace(CONFIG, analyses=(spec,)), [], SOFTWARE, {"second": "The second outcome"}))
-    assert f"{spec.title}: first one, then The second outcome." in parts[written.OUTCOMES][-1]
+    said = f"For {spec.title} the result taken is: first one; then The second outcome."
+    assert parts[written.OUTCOMES][-1] == said
 
 
 def test_every_route_has_its_phrase() -> None:

@@ -343,7 +343,7 @@ def _alt(analysis: Analysis, fit: Fit) -> str:
         f"{_event(spec, at, above)} {words.probability(_chance(fit, at, above))}" for at, above in _regions(spec)
     ]
     tau = " ".join(words.heterogeneity(analysis)[-1:])
-    return f"Posterior and prior. {words.summary(analysis)} {'; '.join(chances)}. {tau}"
+    return f"Posterior and prior. {words.summary(analysis, fit)} {'; '.join(chances)}. {tau}"
 
 
 _COLUMNS = ("curve", "x", "density")

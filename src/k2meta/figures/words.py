@@ -286,7 +286,7 @@ def _told(measure: str, low: float, high: float, places: int) -> str:
 def summary(analysis: Analysis, drawn: Fit | None = None) -> str:
     """Return the alternative text that the figures of an analysis share: k, estimate, interval, prediction.
 
-    They are those of the leading fit; ``drawn`` is the fit that a figure draws, where that is another one.
+    They are those of the leading fit; ``drawn`` is the fit that a figure draws, which may be another one.
     """
     spec, k, fit = analysis.spec, analysis.k, drawn or lead(analysis)
     counted = trials(spec, k)

@@ -266,11 +266,11 @@ def _value(column: str, value: str) -> str:
 
 def _taken(config: Config, labels: Mapping[str, str]) -> tuple[str, ...]:
     """Name the outcomes that each question takes, in the order in which they are preferred."""
-    said = [
-        f"{spec.title}: {', then '.join(labels.get(name, name.replace('_', ' ')) for name in spec.outcomes)}"
-        for spec in config.analyses
-    ]
-    return (f"Outcomes of each question, in the order in which a study’s result is taken: {'; '.join(said)}.",)
+    groups: dict[str, list[str]] = {}
+    for spec in config.analyses:
+        named_so = "; then ".join(labels.get(name, name.replace("_", " ")) for name in spec.outcomes)
+        groups.setdefault(named_so, []).append(spec.title)
+    return tuple(f"For {' and '.join(titles)} the result taken is: {what}." for what, titles in groups.items())
 
 
 def _outcomes(config: Config) -> tuple[str, ...]:

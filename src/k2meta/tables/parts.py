@@ -19,7 +19,7 @@ from k2meta.numbers import (
     count,
     displayed,
     fixed,
-    interval,
+    limits,
     of,
     p_value,
     places,
@@ -287,7 +287,7 @@ def show_interval(low: str, high: str) -> Callable[[Row], str]:
         if ends[0] is None or ends[1] is None or se is None:
             return ABSENT
         measure = str(row["measure"])
-        return interval(displayed(measure, ends[0]), displayed(measure, ends[1]), places(measure, se))
+        return limits(measure, ends[0], ends[1], places(measure, se))
 
     return show
 
