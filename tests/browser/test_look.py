@@ -193,7 +193,11 @@ def test_a_phone_shows_the_whole_forest_plot_in_letters_that_can_be_read(review:
                       left: Math.min(...boxes.map(box => box.left)),
                       right: Math.max(...boxes.map(box => box.right)) } })"""
     )
-    assert len(plots) == page.locator(".k2-narrow").count() == page.locator(".sheet[aria-label='Forest plot']").count()
+    assert (
+        len(plots)
+        == page.locator(".k2-narrow").count()
+        == page.locator(".sheet[aria-label='Forest plot']").count()
+    )
     for plot in plots:
         assert (plot["drawings"], plot["class"]) == (1, "k2-figure k2-narrow")
         assert 0 <= plot["left"] < plot["right"] <= PHONE["width"]
