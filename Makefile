@@ -8,7 +8,7 @@ export LC_ALL := C.UTF-8
 export TZ := UTC
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: env report test test-builds test-parts lint lock clean
+.PHONY: env report test test-first test-rest lint lock clean
 
 env: $(STAMP)
 
@@ -26,16 +26,16 @@ lint: env
 	$(BIN)/mypy
 
 test: lint
-	$(MAKE) --jobs=2 test-builds test-parts
+	$(MAKE) --jobs=2 test-first test-rest
 
-# Whole projects, built by the commands that people type and looked at in a browser; and everything else.
-BUILDS := tests/workflow tests/browser
+# Two groups that take about as long: what is built whole or drawn in hundreds of layouts, and everything else.
+FIRST := tests/workflow tests/browser tests/figures
 
-test-builds: env
-	$(BIN)/pytest $(BUILDS)
+test-first: env
+	$(BIN)/pytest $(FIRST)
 
-test-parts: env
-	$(BIN)/pytest $(BUILDS:%=--ignore=%)
+test-rest: env
+	$(BIN)/pytest $(FIRST:%=--ignore=%)
 
 lock: env
 	sh workflow/environment.sh lock

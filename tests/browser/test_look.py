@@ -18,6 +18,7 @@ PAPER = {"width": 673, "height": 987}  # A4 within the margins of the style shee
 MEGABYTES = 3.0
 BLANK_PNG = 8_000  # an empty page of one colour is smaller than this, a page of text several times larger
 POINTS = 0.5  # a line of a figure is up to 500 points wide; both count its letters in parts of a point
+READABLE = 6.0  # CSS pixels: the smallest type of a figure on a phone
 BLANK = 1.0  # the box of a line ends behind the blank that belongs to its last letter, about half a point
 PICKY = ("serious", "critical")
 
@@ -134,7 +135,7 @@ def test_the_text_of_every_figure_is_as_wide_as_it_was_measured(review: Path, op
     page = opened(review)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     drawn = page.evaluate(
-        """[...document.querySelectorAll('.k2-figure text')].map(one => {
+        """[...document.querySelectorAll('.k2-figure text')].filter(one => one.checkVisibility()).map(one => {
              const { fontSize, fontWeight } = getComputedStyle(one);
              return [one.textContent, parseFloat(fontSize), fontWeight, one.getComputedTextLength()] })"""
     )
@@ -150,7 +151,7 @@ def test_no_text_of_a_figure_leaves_its_sheet(review: Path, opened: Open) -> Non
     page = opened(review)
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     outside = page.evaluate(
-        """blank => [...document.querySelectorAll('.k2-figure text')].filter(one => {
+        """blank => [...document.querySelectorAll('.k2-figure:not(.k2-narrow) text')].filter(one => {
              const text = one.getBoundingClientRect(), sheet = one.closest('svg').getBoundingClientRect();
              return text.left < sheet.left || text.right > sheet.right + blank || text.bottom > sheet.bottom
            }).map(one => one.textContent)""",
@@ -176,6 +177,34 @@ def test_no_card_is_clipped_on_a_phone(review: Path, opened: Open) -> None:
            .map(one => one.outerHTML.slice(0, 80))"""
     )
     assert cut == []
+
+
+def test_a_phone_shows_the_whole_forest_plot_in_letters_that_can_be_read(review: Path, opened: Open) -> None:
+    page = opened(review, PHONE)
+    plots = page.evaluate(
+        """[...document.querySelectorAll('figure:has(.k2-narrow)')].map(one => {
+             const shown = [...one.querySelectorAll('svg')].filter(svg => svg.checkVisibility());
+             const [svg, parts] = [shown[0], [...shown[0].querySelectorAll('path, text')]];
+             const boxes = parts.map(part => part.getBoundingClientRect());
+             const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+             const type = parts.filter(part => part.textContent).map(text => getComputedStyle(text).fontSize);
+             return { drawings: shown.length, class: svg.getAttribute('class'),
+                      letters: scale * Math.min(...type.map(parseFloat)),
+                      left: Math.min(...boxes.map(box => box.left)),
+                      right: Math.max(...boxes.map(box => box.right)) } })"""
+    )
+    assert (
+        len(plots)
+        == page.locator(".k2-narrow").count()
+        == page.locator(".sheet[aria-label='Forest plot']").count()
+    )
+    for plot in plots:
+        assert (plot["drawings"], plot["class"]) == (1, "k2-figure k2-narrow")
+        assert 0 <= plot["left"] < plot["right"] <= PHONE["width"]
+        assert plot["letters"] >= READABLE
+    laptop = opened(review)
+    assert laptop.locator(".k2-wide").first.is_visible()
+    assert not laptop.locator(".k2-narrow").first.is_visible()
 
 
 def test_without_scripts_everything_can_be_read(review: Path, opened: Open) -> None:
@@ -205,7 +234,7 @@ def test_paper_keeps_the_answer_the_sentences_and_the_figures(review: Path, open
         ".card .verdict",
         ".card .line",
         ".question > h3",
-        "figure .k2-figure",
+        "figure .k2-figure:not(.k2-narrow)",
         "#limits li",
         ".references li",
     ):

@@ -110,7 +110,7 @@ def test_limits_for_a_new_study_are_cut_where_they_leave_the_axis_and_never_show
     figure = bubble(cut).figure
     frame = sorted(float(y) for line in look.drawn(figure, "axis").values() for y in line.get_ydata())
     ends = [look.drawn(figure, name)[name].get_ydata() for name in ("prediction-high", "prediction-low")]
-    assert [float(ends[0].min()), float(ends[1].max())] == pytest.approx([frame[0], frame[-1]], abs=POSITION)
+    assert [min(ends[0]), max(ends[1])] == pytest.approx([frame[0], frame[-1]], abs=POSITION)
     far = tuple(dataclasses.replace(point, prediction_low=-1e3) for point in row.line)
     one_side = dataclasses.replace(analysis, moderation=(dataclasses.replace(row, line=far),))
     assert look.drawn(bubble(one_side).figure, "prediction-high") == {}

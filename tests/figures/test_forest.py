@@ -29,8 +29,7 @@ def set_of_ids(drawn: matplotlib.figure.Figure, start: str) -> set[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "hostile_seed" in metafunc.fixturenames:
-        many = metafunc.config.getoption("--thorough")
-        metafunc.parametrize("hostile_seed", range(500 if many else 60))
+        metafunc.parametrize("hostile_seed", range(500))
 
 
 def test_no_text_meets_another_or_leaves_the_canvas_and_no_row_is_lost(hostile_seed: int) -> None:

@@ -13,6 +13,8 @@ from fontTools.ttLib import TTFont
 from k2meta.figures import forest
 from k2meta.figures.font import subset
 from k2meta.figures.text import width
+from k2meta.report import FigureAsset
+from k2meta.report.blocks import document
 from k2meta.report.svg import FIGURE, UnsafeDrawingError, inline, letters
 from tests import samples
 from tests.figures import golden
@@ -168,3 +170,14 @@ def test_a_letter_is_as_wide_in_the_page_as_it_was_measured(weight: str) -> None
         advance = font["hmtx"][font.getBestCmap()[ord(letter)]][0]
         # What measures text counts in 64ths of a point.
         assert 100 * advance / FONT_UNITS == pytest.approx(width(letter, 100, weight), abs=1 / 32)  # type: ignore[arg-type]
+
+
+def test_of_a_figure_drawn_twice_the_page_has_both_and_paper_the_wide_one() -> None:
+    asset = FigureAsset(svg("<text>wide</text>"), "Alt.", narrow=svg("<text>narrow</text>"))
+    drawn = str(asset.drawing)
+    assert re.findall(r'class="([^"]*)"', drawn) == ["k2-figure k2-wide", "k2-figure k2-narrow"]
+    blocks = document(f"<html><main><figure>{drawn}</figure></main></html>")["blocks"]
+    (figure,) = blocks[0]["blocks"]
+    assert "wide" in figure["svg"]
+    assert "narrow" not in figure["svg"]
+    assert re.findall(r'class="([^"]*)"', str(FigureAsset(svg(""), "Alt.").drawing)) == ["k2-figure"]

@@ -9,10 +9,10 @@ import typer
 
 from k2meta import io
 from k2meta.analysis import Analysis
-from k2meta.commands.options import DRAWINGS, RESULTS, Into, ResultsFolder
+from k2meta.commands.options import DRAWINGS, NARROW, RESULTS, Into, ResultsFolder
 from k2meta.commands.priors import leading, tau_prior
 from k2meta.config import Config
-from k2meta.figures import FIGURES, Figure, not_drawn, prior_posterior
+from k2meta.figures import FIGURES, Figure, forest, not_drawn, prior_posterior
 from k2meta.figures.style import SAVE_METADATA, rc
 
 
@@ -33,6 +33,9 @@ def figures(results: ResultsFolder = RESULTS, into: Into = Path("reports/figures
                 io.write_figure(stem, figure.figure, SAVE_METADATA)
                 # The page shows them with their text, for which it brings one font along.
                 io.write_text(results / DRAWINGS / f"{stem.name}.svg", figure.svg("text"))
+                if name == "forest":
+                    narrow = forest(analysis, preset="compact").svg("text")
+                    io.write_text(results / DRAWINGS / f"{stem.name}{NARROW}", narrow)
                 io.write_table(stem.with_suffix(".csv"), figure.table.columns, figure.table.rows)
                 io.write_text(stem.with_suffix(".alt.txt"), figure.alt + "\n")
     typer.echo(f"figures: {', '.join(settings.figures)} of {len(settings.analyses)} analyses in {into}")

@@ -17,3 +17,5 @@ RESULTS = Path("results")
 CONFIG = RESULTS / "config.json"
 DRAWINGS = "figures"
 """Folder of the results with the figures as the page shows them."""
+NARROW = ".narrow.svg"
+"""Ending of a figure there that is drawn for the screen of a phone."""

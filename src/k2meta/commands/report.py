@@ -12,7 +12,7 @@ import typer
 from k2meta import io
 from k2meta.analysis import Analysis
 from k2meta.claims import decide, read_claims
-from k2meta.commands.options import DRAWINGS, RESULTS, Folder, Out, ResultsFolder
+from k2meta.commands.options import DRAWINGS, NARROW, RESULTS, Folder, Out, ResultsFolder
 from k2meta.config import Config
 from k2meta.figures import caption, not_drawn, strip
 from k2meta.numbers import TracedCount
@@ -119,7 +119,7 @@ def _assets(
     for analysis in analyses:
         for name in settings.figures:
             stem = folder / f"{analysis.spec.id}_{name}"
-            drawing = drawings / f"{stem.name}.svg"
+            drawing, narrow = drawings / f"{stem.name}.svg", drawings / f"{stem.name}{NARROW}"
             if drawing.exists():
                 table = io.read_table(stem.with_suffix(".csv"))
                 assets[analysis.spec.id, name] = FigureAsset(
@@ -129,6 +129,7 @@ def _assets(
                     rows=tuple(tuple(row.values()) for row in table.rows),
                     caption=caption(name, analysis),
                     file=f"{folder.name}/{stem.name}.csv",
+                    narrow=io.read_text(narrow) if narrow.exists() else "",
                 )
     return assets
 

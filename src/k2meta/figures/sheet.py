@@ -10,6 +10,7 @@ from k2meta.figures.style import BODY, INK, Letters, rc
 from k2meta.figures.text import Weight, extent
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure as Canvas
 
 Align = Literal["left", "right", "center"]
@@ -43,14 +44,21 @@ class Sheet:
 
     def __init__(self, width: float) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.transforms import Affine2D
 
         self.width = width
         self.figure = _canvas_type()(figsize=(width / 72, 1))
         FigureCanvasAgg(self.figure)
-        self._axes = self.figure.add_axes((0, 0, 1, 1))
-        self._axes.set_axis_off()
-        self._axes.set_xlim(0, width)
+        # Points from the upper left corner to inches from the lower left one: known when the height is.
+        self._to_inches = Affine2D()
+        self._transform = self._to_inches + self.figure.dpi_scale_trans
         self._ids: dict[str, int] = {}
+
+    def _place(self, item: Artist, gid: str | None) -> None:
+        # Straight on the figure: axes would clip every item, follow its extent, and bring ticks that nobody sees.
+        item.set_gid(self._id(gid))
+        item.set_transform(self._transform)
+        self.figure.add_artist(item)
 
     def _id(self, gid: str | None) -> str | None:
         # An id may stand only once in a document: the second item of a name is name-2.
@@ -74,19 +82,11 @@ class Sheet:
         """Place one line of text with its baseline at ``y``; empty text places nothing."""
         if not text:
             return
+        from matplotlib.text import Text
+
         # Placed by its left edge, from our own unhinted measure: alignment then does not depend on the backend.
         shift = {"left": 0.0, "center": 0.5, "right": 1.0}[align] * extent(text, size, weight).width
-        self._axes.text(
-            x - shift,
-            y,
-            text,
-            fontsize=size,
-            color=colour,
-            ha="left",
-            va="baseline",
-            weight=weight,
-            gid=self._id(gid),
-        )
+        self._place(Text(x - shift, y, text, fontsize=size, color=colour, fontweight=weight), gid)
 
     def line(
         self,
@@ -100,11 +100,11 @@ class Sheet:
         z: float = 2.0,
     ) -> None:
         """Draw a straight line between two points."""
+        from matplotlib.lines import Line2D
+
         (x0, y0), (x1, y1) = start, end
-        style = "-" if dash is None else (0, dash)
-        self._axes.plot(
-            [x0, x1], [y0, y1], color=colour, lw=width, ls=style, gid=self._id(gid), zorder=z, clip_on=False
-        )
+        style: Any = "-" if dash is None else (0, dash)
+        self._place(Line2D([x0, x1], [y0, y1], color=colour, linewidth=width, linestyle=style, zorder=z), gid)
 
     def strokes(
         self,
@@ -124,10 +124,9 @@ class Sheet:
             return
         points = [point for pair in ends for point in pair]
         path = Path(points, [Path.MOVETO, Path.LINETO] * len(ends))
-        patch = PathPatch(path, facecolor="none", edgecolor=colour, lw=width, gid=self._id(gid), zorder=z)
+        patch = PathPatch(path, facecolor="none", edgecolor=colour, lw=width, zorder=z)
         patch.set_capstyle("round" if round_ends else "butt")
-        self._axes.add_patch(patch)
-        patch.set_clip_on(False)
+        self._place(patch, gid)
         # Snapped to pixels, a dot has no length and is not drawn.
         patch.set_snap(False)
 
@@ -142,18 +141,11 @@ class Sheet:
         gid: str | None = None,
     ) -> None:
         """Draw a line through points."""
-        style = "-" if dash is None else (0, dash)
-        self._axes.plot(
-            x,
-            y,
-            color=colour,
-            lw=width,
-            ls=style,
-            gid=self._id(gid),
-            zorder=2.5,
-            solid_joinstyle="round",
-            clip_on=False,
-        )
+        from matplotlib.lines import Line2D
+
+        style: Any = "-" if dash is None else (0, dash)
+        line = Line2D(x, y, color=colour, linewidth=width, linestyle=style, zorder=2.5, solid_joinstyle="round")
+        self._place(line, gid)
 
     def polygon(
         self,
@@ -168,33 +160,27 @@ class Sheet:
         """Draw a closed polygon, with an outline where ``edge`` names its colour."""
         from matplotlib.patches import Polygon
 
-        patch = Polygon(corners, closed=True, facecolor=fill, zorder=z, gid=self._id(gid), joinstyle="miter")
+        patch = Polygon(corners, closed=True, facecolor=fill, zorder=z, joinstyle="miter")
         patch.set_edgecolor(edge or "none")
         patch.set_linewidth(width if edge else 0.0)
-        self._axes.add_patch(patch)
-        # The sheet ends at its edge anyway; without a clip every element of the SVG is an attribute shorter.
-        patch.set_clip_on(False)
+        self._place(patch, gid)
 
     def marker(
         self, x: float, y: float, size: float, *, shape: str, colour: str = INK, gid: str | None = None
     ) -> None:
         """Draw a filled marker whose width is ``size`` points (``shape`` as matplotlib names it)."""
-        self._axes.plot(
-            [x],
-            [y],
-            marker=shape,
-            markersize=size,
-            color=colour,
-            markeredgewidth=0,
-            ls="none",
-            gid=self._id(gid),
-            zorder=3,
-            clip_on=False,
+        from matplotlib.lines import Line2D
+
+        mark = Line2D(
+            [x], [y], marker=shape, markersize=size, color=colour, markeredgewidth=0, linestyle="none", zorder=3
         )
+        self._place(mark, gid)
 
     def disc(self, x: float, y: float, size: float, *, fill: str, edge: str, gid: str | None = None) -> None:
         """Draw an outlined disc whose diameter is ``size`` points."""
-        self._axes.plot(
+        from matplotlib.lines import Line2D
+
+        mark = Line2D(
             [x],
             [y],
             marker="o",
@@ -202,14 +188,13 @@ class Sheet:
             markerfacecolor=fill,
             markeredgecolor=edge,
             markeredgewidth=0.9,
-            ls="none",
-            gid=self._id(gid),
+            linestyle="none",
             zorder=2,
-            clip_on=False,
         )
+        self._place(mark, gid)
 
     def finish(self, height: float) -> Canvas:
         """Cut the sheet at ``height`` points and return the figure."""
         self.figure.set_size_inches(self.width / 72, height / 72)
-        self._axes.set_ylim(height, 0)
+        self._to_inches.clear().scale(1 / 72, -1 / 72).translate(0, height / 72)
         return self.figure

@@ -13,6 +13,8 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from k2meta.report.svg import NARROW
+
 Block = dict[str, Any]
 """``kind`` and what it holds; text is a list of runs ``{"t": text}`` with ``b``, ``sup``, ``code`` or ``href``."""
 
@@ -97,7 +99,7 @@ def _blocks(parent: Element) -> Iterator[Block]:
 
 def _block(element: Element) -> Iterator[Block]:
     tag, role = element.tag, element.get("class", "")
-    if tag in UNPRINTED or element.get("hidden") is not None or "skip" in role.split():
+    if tag in UNPRINTED or element.get("hidden") is not None or {"skip", NARROW} & set(role.split()):
         return
     if re.fullmatch(r"h[1-6]", tag):
         yield {"kind": "heading", "level": int(tag[1]), "text": _text(element)}

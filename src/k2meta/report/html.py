@@ -179,7 +179,7 @@ def _script() -> dict[str, object]:
 
 def _faces(figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[Weight, str], ...]:
     """Return the font of the figures by weight, cut down to what they write: all of them share it."""
-    used = letters(asset.svg for asset in figures.values())
+    used = letters(svg for asset in figures.values() for svg in (asset.svg, asset.narrow) if svg)
     return tuple((weight, b64encode(subset(text, weight)).decode()) for weight, text in used.items())
 
 

@@ -13,6 +13,9 @@ _SHAPES = frozenset({"svg", "title", "desc", "g", "line", "rect", "path", "circl
 FIGURE = "k2-figure"
 """Class of a figure among the drawings of a page."""
 
+WIDE, NARROW = "k2-wide", "k2-narrow"
+"""Further class of a figure that is drawn twice: for a page or paper, and for the screen of a phone."""
+
 _UNSEEN = frozenset({"metadata", "defs"})
 _SAID_ONCE = ("font-family", "text-anchor: start", "stroke-dashoffset: 0")
 """What matplotlib writes at every element and what a page says once, or what holds without being said."""
@@ -56,7 +59,7 @@ def _check(element: Element) -> None:
             raise UnsafeDrawingError(f"an inline drawing holds the attribute {short}={value!r}")
 
 
-def inline(svg: str, alt: str) -> str:
+def inline(svg: str, alt: str, screen: str = "") -> str:
     """Return a figure of matplotlib as a drawing that may stand inside a page, in few bytes.
 
     Declarations, metadata, ids and groups that say nothing go, and a marker stands as a path where it is used: no
@@ -69,6 +72,8 @@ def inline(svg: str, alt: str) -> str:
         As ``k2meta.figures.Figure.svg("text")`` writes it.
     alt : str
         What the figure says, for those who cannot see it; its inner text is then not read out.
+    screen : str
+        ``WIDE`` or ``NARROW`` for one of two drawings of a figure, of which the page shows the one that suits.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def inline(svg: str, alt: str) -> str:
         When the figure holds anything but plain shapes.
     """
     root = _parsed(svg)
-    attributes = {"class": FIGURE, "role": "img", "aria-label": alt, "style": _ROOT_STYLE}
+    attributes = {"class": f"{FIGURE} {screen}".strip(), "role": "img", "aria-label": alt, "style": _ROOT_STYLE}
     if box := root.get("viewBox"):
         attributes["viewBox"] = box
     drawing = Element("svg", attributes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k2meta.config import Change
-from k2meta.report.svg import inline
+from k2meta.report.svg import NARROW, WIDE, inline
 from k2meta.tables.types import Value
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class FigureAsset:
     """A drawn figure: SVG with its text as text, alternative text, and the rows it was drawn from.
 
     ``caption`` states the finding; where it is empty the report writes one from the analysis. ``file`` is where
-    the rows stand at full precision, relative to the report.
+    the rows stand at full precision, relative to the report. ``narrow`` is the same figure drawn for the screen of
+    a phone; without one the figure is scrolled there.
     """
 
     svg: str
@@ -68,10 +69,13 @@ class FigureAsset:
     rows: tuple[tuple[Value, ...], ...] = ()
     caption: str = ""
     file: str = ""
+    narrow: str = ""
 
     @property
     def drawing(self) -> Markup:
         """The figure as an element of the page; it holds plain shapes only, so the page takes it as it is."""
         from markupsafe import Markup
 
-        return Markup(inline(self.svg, self.alt))
+        if not self.narrow:
+            return Markup(inline(self.svg, self.alt))
+        return Markup(inline(self.svg, self.alt, WIDE) + inline(self.narrow, self.alt, NARROW))
