@@ -113,10 +113,10 @@ def exact_mean(y: Array, v: Array) -> float:
     return float(first / total)
 
 
-def priors(v: Array) -> dict[str, TauPrior]:
+def priors() -> dict[str, TauPrior]:
     """Return one prior of every family, and the empirical ones."""
     families = (HalfNormal(SCALE), HalfT(4.0, SCALE), HalfCauchy(SCALE), Exponential(SCALE), Uniform(4 * SCALE))
-    flat = (Uniform(), Jeffreys(tuple(v.tolist())))
+    flat = (Uniform(), Jeffreys())
     return {**{prior.describe(): prior for prior in (*families, *flat)}, **EMPIRICAL}
 
 
@@ -146,12 +146,12 @@ def strip(y: Array, v: Array) -> None:
     print(f"strip of {STRIP} priors                {1e3 * taken:9.0f} ms   (at most 200)")
 
 
-def many(v: Array) -> None:
+def many() -> None:
     """Print posteriors a second for every shipped prior."""
     rng = np.random.default_rng(1)
     V = rng.uniform(0.01, 0.3, (BATCH, 13))
     Y = rng.normal(-0.5, np.sqrt(V + rng.uniform(0.0, 0.4, (BATCH, 1))))
-    for name, prior in priors(v).items():
+    for name, prior in priors().items():
         run = lambda prior=prior: km.bayes_random_effects_batch(Y, V, tau_prior=prior)  # noqa: E731
         run()
         left = np.count_nonzero(run().nodes == 0)
@@ -169,7 +169,7 @@ def main() -> None:
     single(y, v)
     strip(y, v)
     print("batch, k = 13, flat mu (at least 10 000):")
-    many(v)
+    many()
 
 
 if __name__ == "__main__":

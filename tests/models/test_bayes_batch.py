@@ -11,7 +11,7 @@ import pytest
 import k2meta as km
 from k2meta.models import bayes_batch
 from k2meta.models.bayes_batch import bayes_pit_batch, bayes_random_effects_batch
-from k2meta.models.errors import InputError
+from k2meta.models.errors import InputError, PriorError
 from k2meta.models.quadrature import hidden_rise
 
 # In posterior standard deviations, as the docstring promises.
@@ -321,3 +321,26 @@ def test_no_smooth_height_rises_further_between_two_points_than_is_allowed_for()
         known = height[::16]
         allowed = np.maximum(known[:-1], known[1:]) + hidden_rise(x, known)
         assert np.all(inside <= allowed + 1e-9 * sizes.sum())
+
+
+def test_a_jeffreys_prior_is_made_of_the_variances_of_each_row():
+    rng = np.random.default_rng(8)
+    V = rng.uniform(0.01, 0.3, (6, 9)) * 10.0 ** np.arange(-3, 3)[:, None]
+    Y = rng.normal(0.0, np.sqrt(2.0 * V))
+    batch = bayes_random_effects_batch(Y, V, tau_prior=P.Jeffreys())
+    assert (batch.nodes > 0).all()
+    for row in range(6):
+        fit = km.bayes_random_effects(Y[row], V[row], tau_prior=P.Jeffreys(tuple(V[row])))
+        assert_same_as_single(batch, row, fit)
+    for given in (bayes_random_effects_batch, lambda *a, **o: bayes_pit_batch(*a, np.zeros(6), np.ones(6), **o)):
+        with pytest.raises(PriorError, match=r"not those of the 9 studies pooled.*give Jeffreys\(\)"):
+            given(Y, V, tau_prior=P.Jeffreys(tuple(V[0])))
+
+
+def test_a_row_beyond_every_scale_of_the_prior_says_so_and_harms_no_neighbour():
+    Y, V = [[0.1, 0.2], [1e-60, 2e-60], [0.1, 0.4]], [[0.1, 0.1], [1e-120, 1e-120], [0.2, 0.1]]
+    batch = bayes_random_effects_batch(Y, V, tau_prior=P.HalfNormal(0.5))
+    assert list(batch.not_run) == [1]
+    assert "units of the effects" in batch.not_run[1]
+    assert batch.converged.tolist() == [True, False, True]
+    assert_same_as_single(batch, 2, km.bayes_random_effects(Y[2], V[2], tau_prior=P.HalfNormal(0.5)))

@@ -218,3 +218,97 @@ def test_the_empirical_priors_keep_their_parameters():
         "rhodes2015_smd_structure": TVariance(df=5.0, location=-2.43, scale=2.50),
         "bartos2021_smd": InverseGamma(shape=1.71, scale=0.40),
     } == EMPIRICAL
+
+
+WRONG = ("a", "0.5", None, [1], True, 1j)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize(
+    "build",
+    [
+        HalfNormal,
+        HalfCauchy,
+        Exponential,
+        lambda x: HalfT(x, 1.0),
+        lambda x: HalfT(1.0, x),
+        lambda x: InverseGamma(x, 1.0),
+        lambda x: LogNormalVariance(x, 1.0),
+        lambda x: TVariance(5.0, 0.0, x),
+        lambda x: Normal(x, 1.0),
+        lambda x: Normal(0.0, x),
+    ],
+)
+def test_what_is_no_number_is_refused_as_a_parameter(build, wrong):
+    with pytest.raises(PriorError, match="must"):
+        build(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["2", [2.0], False], ids=repr)
+def test_an_upper_end_that_is_no_number_is_refused(wrong):
+    with pytest.raises(PriorError, match="upper"):
+        Uniform(wrong)
+
+
+def test_one_prior_where_a_list_is_asked_for_is_refused_with_an_example():
+    data, half = ([0.1, 0.2], [0.1, 0.1]), HalfNormal(0.5)
+    with pytest.raises(PriorError, match=r"tau_priors = HalfNormal.*for example \["):
+        km.prior_strip(*data, tau_priors=half)
+    with pytest.raises(PriorError, match=r"mu_priors = Normal.*for example \["):
+        km.model_averaging(*data, mu_priors=Normal(0.0, 1.0), tau_priors=[half])
+    with pytest.raises(PriorError, match=r"tau_priors = None.*for example \["):
+        km.model_averaging(*data, mu_priors=[Normal(0.0, 1.0)], tau_priors=None)
+
+
+def test_numbers_that_are_none_are_refused_by_the_exact_models():
+    data, half = ([0.1, 0.2], [0.1, 0.1]), HalfNormal(0.5)
+    for level in ("a", None, [0.95]):
+        with pytest.raises(InputError, match="level"):
+            km.bayes_random_effects(*data, tau_prior=half, level=level)
+    with pytest.raises(InputError, match="null = '0'"):
+        km.bayes_factor_effect(*data, tau_prior=half, mu_prior=Normal(0.0, 1.0), null="0")
+    with pytest.raises(PriorError, match=r"prior = 0.5 is no prior of an effect.*Normal\(mean, sd\)"):
+        km.effective_sample_size(0.5, patient_sd=1.0)
+    with pytest.raises(InputError, match="patient_sd"):
+        km.effective_sample_size(Normal(0.0, 1.0), patient_sd="1")
+
+
+def test_a_jeffreys_prior_of_other_studies_is_refused_and_one_of_none_takes_those_pooled():
+    yi, vi = [0.4, -0.2, 0.9, 0.1], (0.04, 0.1, 0.02, 0.3)
+    taken = km.bayes_random_effects(yi, vi, tau_prior=Jeffreys())
+    assert taken == km.bayes_random_effects(yi, vi, tau_prior=Jeffreys(vi))
+    assert taken == km.bayes_random_effects(yi, vi, tau_prior=Jeffreys(vi[::-1]))
+    for other in ((1.0, 2.0), (0.04, 0.1, 0.02, 0.31)):
+        for fit in (
+            km.bayes_random_effects,
+            lambda y, v, tau_prior: km.bayes_meta_regression(y, v, None, tau_prior=tau_prior),
+        ):
+            with pytest.raises(PriorError, match=r"not those of the 4 studies pooled.*give Jeffreys\(\)"):
+                fit(yi, vi, tau_prior=Jeffreys(other))
+    with pytest.raises(PriorError, match="belongs to studies"):
+        Jeffreys().logpdf(np.ones(1))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e308, 1e120, 1e-120, 1e-300])
+def test_a_prior_beyond_every_scale_of_the_effects_is_refused_without_a_warning(scale):
+    data = ([0.1, 0.2], [0.1, 0.1])
+    for options in (
+        {"tau_prior": HalfNormal(scale)},
+        {"tau_prior": HalfNormal(0.5), "mu_prior": Normal(0.0, scale)},
+    ):
+        with pytest.raises(PriorError, match="give the prior in units of the effects"):
+            km.bayes_random_effects(*data, **options)
+        assert "units of the effects" in km.bayes_random_effects_batch(data[:1], data[1:], **options).not_run[0]
+    with pytest.raises(PriorError, match="give the prior in units of the effects"):
+        km.bayes_meta_regression(*data, None, tau_prior=HalfNormal(scale))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e40, 1e-40])
+def test_a_prior_far_from_the_effects_but_within_reach_is_used_without_a_warning(scale):
+    fit = km.bayes_random_effects([0.1, 0.2, 0.4], [0.1, 0.1, 0.2], tau_prior=HalfNormal(scale))
+    assert fit.converged
+    if scale < 1.0:
+        assert fit.mu.se == pytest.approx(25.0**-0.5, rel=1e-12)
+        assert fit.tau.median == pytest.approx(0.6744897501960817 * scale, rel=1e-9)

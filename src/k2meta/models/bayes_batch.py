@@ -22,7 +22,15 @@ from k2meta.models.bayes_exact import bayes_random_effects, tail_power
 from k2meta.models.errors import ImproperPosteriorError, InputError
 from k2meta.models.inputs import Vector, checked_level
 from k2meta.models.mixtures import each_quantile
-from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.models.priors import (
+    Jeffreys,
+    Normal,
+    TauPrior,
+    check_mu_prior,
+    check_tau_prior,
+    of_studies,
+    out_of_scale,
+)
 from k2meta.models.quadrature import CURVED, HIDDEN, hidden_rise
 from k2meta.shown import ShowsItself
 
@@ -119,7 +127,8 @@ class BayesBatch(ShowsItself):
         Number of studies present.
     error : ndarray of float
         Sum of the last Legendre coefficients of the worst integrand, as a share of its integral. It bounds the
-        error of interpolation where the coefficients fall; the integrals are more accurate than that.
+        error of interpolation where the coefficients fall; the integrals are more accurate than that. Where the
+        adaptive engine was used, the error that it states.
     nodes : ndarray of int
         Size of the rule that was used; 0 where the adaptive engine was.
     converged : ndarray of bool
@@ -276,18 +285,21 @@ def bayes_random_effects_batch(
         The numbers of the single fit to 1e-8 of a posterior standard deviation. Two things neither engine knows so
         well: effects far from zero have the digits that they came with, and an end of an interval that falls
         between two modes, where there is next to no probability, is right to 1e-8 of probability. A row without a
-        study, or with too few for an improper prior of tau, is listed in ``not_run``.
+        study, with too few for an improper prior of tau, or beyond every scale of a prior stands in ``not_run``.
 
     Raises
     ------
     InputError
         Shapes that differ or are not (B, k), a number that is not finite, a variance that is not positive, an
         effect without a variance or the reverse; the message names the index.
+    PriorError
+        Something that is no prior, or a Jeffreys prior of other studies than those of each row.
     """
     effects, variances = checked_rows(Y, V)
     level = checked_level(level)
     check_tau_prior(tau_prior)
     check_mu_prior(mu_prior)
+    _check_jeffreys(tau_prior, variances)
     priors = Priors(tau_prior, mu_prior)
     out = np.full((len(FIELDS), len(effects)), np.nan)
     k, error, nodes, not_run = _solve(effects, variances, priors, _summary(level), out)
@@ -295,7 +307,7 @@ def bayes_random_effects_batch(
     converged = nodes > 0
     for row in failed[[int(i) not in not_run for i in failed]]:
         here = ~np.isnan(effects[row])
-        out[:, row], converged[row] = _single(effects[row, here], variances[row, here], priors, level)
+        out[:, row], converged[row], error[row] = _single(effects[row, here], variances[row, here], priors, level)
     options: dict[str, str | float] = {
         "tau_prior": tau_prior.describe(),
         "mu_prior": mu_prior.describe() if mu_prior else "flat",
@@ -341,6 +353,7 @@ def bayes_pit_batch(
     at = np.array([mu, tau], dtype=np.float64)
     if at.shape != (2, len(effects)) or not np.isfinite(at).all() or (at[1] < 0.0).any():
         raise InputError(f"mu and tau >= 0 must be finite, one for each of the {len(effects)} rows")
+    _check_jeffreys(tau_prior, variances)
     out = np.full((2, len(effects)), np.nan)
 
     def summary(found: Resolved, rows: NDArray[np.int64]) -> Matrix:
@@ -412,6 +425,10 @@ def _solve(
             continue
         # Rows of one size are dense tables: no arithmetic is spent on absent studies.
         dense = (y[members][present[members]].reshape(-1, size), v[members][present[members]].reshape(-1, size))
+        absurd = _absurd(*dense, priors)
+        not_run |= {int(members[row]): why for row, why in absurd.items()}
+        ordinary = np.setdiff1d(np.arange(len(members)), list(absurd))
+        members, dense = members[ordinary], (dense[0][ordinary], dense[1][ordinary])
         for found, here, good in _resolved_rows(_rows(*dense, priors)):
             where = members[here]
             error[where] = found.error
@@ -428,6 +445,26 @@ def _why_not(k: int, priors: Priors) -> str:
     except ImproperPosteriorError as error:
         return str(error)
     return ""
+
+
+def _absurd(y: Matrix, v: Matrix, priors: Priors) -> dict[int, str]:
+    """Return the rows, of y and v (b, k), that lie beyond every scale of the priors, each with the reason."""
+    found, both = {}, (priors.tau, priors.mu)
+    scale = np.ptp(y, axis=1) + np.sqrt(v.min(axis=1))
+    # The largest and the smallest scale say whether any row is meant: almost never.
+    if any(out_of_scale(prior, float(end)) for prior in both for end in (scale.min(), scale.max())):
+        for row, one in enumerate(scale.tolist()):
+            why = " ".join(filter(None, (out_of_scale(prior, one) for prior in both)))
+            if why:
+                found[row] = why
+    return found
+
+
+def _check_jeffreys(tau_prior: TauPrior, variances: Matrix) -> None:
+    """Raise a ``PriorError`` for a Jeffreys prior of other studies than those of every row."""
+    if isinstance(tau_prior, Jeffreys) and tau_prior.vi is not None:
+        for v in variances:
+            of_studies(tau_prior, v[~np.isnan(v)])
 
 
 def _rows(y: Matrix, v: Matrix, priors: Priors) -> Rows:
@@ -554,6 +591,12 @@ class Given:
 
 
 def _log_prior(rows: Rows, tau: Matrix) -> Matrix:
+    if isinstance(rows.priors.tau, Jeffreys):
+        # Made of the variances of each row.
+        square, information = tau * tau, np.zeros_like(tau)
+        for v in rows.v.T:
+            information += np.square(rows.least[:, None] / (v[:, None] + square))
+        return np.asarray(np.log(tau) + 0.5 * np.log(2.0 * information) - np.log(rows.least)[:, None])
     return rows.priors.tau.logpdf(tau.ravel()).reshape(tau.shape)
 
 
@@ -770,11 +813,16 @@ def _median_of_tau(found: Resolved) -> Vector:
     return median
 
 
-def _single(yi: Vector, vi: Vector, priors: Priors, level: float) -> tuple[Vector, bool]:
-    """Return the columns of ``FIELDS`` and the convergence of one row by the adaptive engine."""
+def _single(yi: Vector, vi: Vector, priors: Priors, level: float) -> tuple[Vector, bool, float]:
+    """Return the columns of ``FIELDS``, convergence and error of one row by the adaptive engine."""
     fit = bayes_random_effects(yi, vi, tau_prior=priors.tau, mu_prior=priors.mu, level=level)
     median = math.nan if fit.tau.median is None else fit.tau.median
     evidence = math.nan if fit.log_evidence is None else fit.log_evidence
     mu = fit.mu
     numbers = [mu.value, mu.se, mu.low, mu.high, fit.tau.value, median, fit.tau2.value]
-    return np.array([*numbers, fit.prob(mu_below=0.0), evidence]), fit.converged
+    error = fit.diagnostics.quadrature_error
+    return (
+        np.array([*numbers, fit.prob(mu_below=0.0), evidence]),
+        fit.converged,
+        math.nan if error is None else error,
+    )

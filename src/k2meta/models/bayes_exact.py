@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2meta.models.common_effect import cochran_q
-from k2meta.models.errors import ImproperPosteriorError
+from k2meta.models.errors import ImproperPosteriorError, PriorError
 from k2meta.models.fit import (
     Diagnostics,
     Estimate,
@@ -28,7 +28,14 @@ from k2meta.models.fit import (
 )
 from k2meta.models.inputs import Inputs, Vector, checked, checked_level
 from k2meta.models.mixtures import Mixtures, mixture_moments, shortest_interval
-from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
+from k2meta.models.priors import (
+    Normal,
+    TauPrior,
+    check_mu_prior,
+    check_tau_prior,
+    of_studies,
+    out_of_scale,
+)
 from k2meta.models.quadrature import HalfLine, Integrands, LogDensity, integrate_half_line
 from k2meta.models.weighted import typical_variance
 
@@ -117,12 +124,15 @@ def tau_posterior(data: Inputs, tau_prior: TauPrior, mu: MuPrior) -> HalfLine:
     Raises
     ------
     PriorError
-        Something that is no prior.
+        Something that is no prior, one of other studies, or one beyond every scale of the effects.
     ImproperPosteriorError
         Too few studies for the tail of the prior of tau.
     """
     power = tail_power(data.k, tau_prior, flat=int(mu is None))
     scale = float(np.abs(data.yi).max()) + math.sqrt(float(data.vi.min()))
+    absurd = out_of_scale(mu, scale) if isinstance(mu, Normal) else ""
+    if absurd:
+        raise PriorError(absurd)
 
     def log_likelihood(tau: Vector) -> Vector:
         return given_tau(data, tau, mu).log_likelihood
@@ -168,6 +178,10 @@ def integrate_tau(
     """
     # The second moment is asked for only where it is finite.
     order = 2 if power > 3.0 else 0
+    tau_prior = of_studies(tau_prior, vi)
+    absurd = out_of_scale(tau_prior, scale)
+    if absurd:
+        raise PriorError(absurd)
     spread = math.sqrt(float(vi.min()))
     unit = spread if tau_prior.width is None else min(spread, tau_prior.width)
 
@@ -179,7 +193,9 @@ def integrate_tau(
 
     upper = getattr(tau_prior, "upper", None)
     noise = np.append(noise, 0.0)
-    return integrate_half_line(log_density, integrands, unit, upper=upper, power=order, noise=noise)
+    # Far beyond every scale a density underflows to the zero that it is there.
+    with np.errstate(over="ignore", under="ignore"):
+        return integrate_half_line(log_density, integrands, unit, upper=upper, power=order, noise=noise)
 
 
 def tail_power(k: int, tau_prior: TauPrior, *, flat: int) -> float:
@@ -252,7 +268,7 @@ def bayes_random_effects(
     InputError
         Unusable effects, variances or level; the message names the index.
     PriorError
-        Something that is no prior of tau or mu.
+        Something that is no prior of tau or mu, one of other studies, or one beyond every scale of the effects.
     ImproperPosteriorError
         Too few studies for an improper prior of tau.
     """

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from k2meta.models.bayes_exact import MuPrior, given_tau, tau_posterior
 from k2meta.models.errors import InputError, PriorError
-from k2meta.models.inputs import Inputs, checked
+from k2meta.models.inputs import Inputs, checked, is_number
 from k2meta.models.priors import Normal, TauPrior, check_mu_prior, check_tau_prior
 from k2meta.shown import ShowsItself
 
@@ -85,8 +85,8 @@ def bayes_factor_effect(
         A flat mu, or an improper prior of tau: the ratio would depend on an arbitrary constant.
     """
     data = checked(yi, vi)
-    if not math.isfinite(null):
-        raise InputError(f"null = {null!r}: the value of mu in the null model must be finite")
+    if not is_number(null):
+        raise InputError(f"null = {null!r}: the value of mu in the null model must be a finite number")
     refuse_improper(tau_prior)
     # The signature rules out a flat mu; callers without a type checker are told all the same.
     _refuse_flat(mu_prior)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from k2meta.shown import ShowsItself
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from k2meta.models.posterior_summaries import JointDensity
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,22 +197,58 @@ class Fit(ShowsItself):
         """Whether tau2 sits on zero."""
         return self.diagnostics.at_boundary
 
-    def prob(self, *, mu_below: float) -> float:
-        """Return the posterior probability that mu lies below a value (Bayesian fits only).
+    def prob(self, *, mu_below: float | None = None, new_below: float | None = None) -> float:
+        """Return the posterior probability that mu, or the true effect in a new study, lies below a value.
 
         Raises
         ------
-        ValueError
+        ModelError
             For a fit without a posterior: a confidence interval carries no such probability.
+        InputError
+            For none or both of the values, or one that is not a number.
         """
-        if self.posterior is None:
-            raise ValueError(f"{self.method}: no posterior, so P(mu < {mu_below}) is not defined")
-        from scipy.special import ndtr
+        from k2meta.models.posterior_summaries import probability_below
 
-        post = self.posterior
-        return float(
-            sum(
-                weight * ndtr((mu_below - mean) / sd)
-                for weight, mean, sd in zip(post.weight, post.mu_mean, post.mu_sd, strict=True)
-            )
-        )
+        return probability_below(self, mu=mu_below, new=new_below)
+
+    def new_effect(self, level: float = 0.95) -> Estimate:
+        """Return the true effect in a new study: mean, SD, median, equal-tailed and shortest interval.
+
+        Raises
+        ------
+        ModelError
+            For a fit without a posterior; a frequentist one has its ``prediction``.
+        InputError
+            For a level that is none.
+        """
+        from k2meta.models.posterior_summaries import new_study
+
+        return new_study(self, level)
+
+    def true_effects(self, level: float = 0.95) -> tuple[Estimate, ...]:
+        """Return the true effect of every study with what ``studies`` leaves out: median and shortest interval.
+
+        Raises
+        ------
+        ModelError
+            For a fit without a posterior, or without the effects behind it.
+        InputError
+            For a level that is none.
+        """
+        from k2meta.models.posterior_summaries import true_study_effects
+
+        return true_study_effects(self, level)
+
+    def joint_density(self, mu: ArrayLike) -> JointDensity:
+        """Return the joint posterior density of mu and tau at values of mu, shape (n,), and the nodes of tau.
+
+        Raises
+        ------
+        ModelError
+            For a fit without a posterior.
+        InputError
+            For values that are not finite numbers.
+        """
+        from k2meta.models.posterior_summaries import joint_density
+
+        return joint_density(self, mu)

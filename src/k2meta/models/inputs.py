@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,9 +75,14 @@ def checked_level(level: float) -> float:
     InputError
         For any other value, such as a percentage.
     """
-    if not 0.0 < level < 1.0:
+    if not is_number(level) or not 0.0 < level < 1.0:
         raise InputError(f"level = {level!r}: a coverage lies between 0 and 1, for example 0.95")
     return float(level)
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is one finite real number, and neither text nor truth nor a list of one."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def vector(name: str, values: ArrayLike) -> Vector:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from k2meta.models.errors import InputError, ModelError, UnknownMethodError
+from k2meta.models.errors import InputError, ModelError, PriorError, UnknownMethodError
 from k2meta.models.fit import Fit
-from k2meta.models.inputs import Vector
+from k2meta.models.inputs import Vector, is_number
 from k2meta.models.mixtures import NormalMixture
 from k2meta.models.priors import Normal
 from k2meta.models.quadrature import adapted
@@ -161,7 +161,7 @@ def unit_variance(patient_sd: float | None, arms: int) -> float:
     InputError
         A standard deviation that is not positive and finite, or a number of arms other than one and two.
     """
-    if patient_sd is None or not (math.isfinite(patient_sd) and patient_sd > 0.0):
+    if patient_sd is None or not (is_number(patient_sd) and patient_sd > 0.0):
         raise InputError(
             f"patient_sd = {patient_sd!r}: give the standard deviation of the outcome between patients, "
             "a positive finite number in units of the effects"
@@ -192,6 +192,8 @@ def effective_sample_size(
     ------
     InputError
         An impossible standard deviation or number of arms.
+    PriorError
+        Something that is no prior of an effect, such as a bare number.
     UnknownMethodError
         A method that is not registered.
     ModelError
@@ -199,6 +201,10 @@ def effective_sample_size(
     """
     if method not in ESS:
         raise UnknownMethodError("method", method, ESS)
+    if not isinstance(prior, MapPrior | NormalMixture | Normal):
+        raise PriorError(
+            f"prior = {prior!r} is no prior of an effect; give what map_prior returns, or Normal(mean, sd)"
+        )
     if isinstance(prior, Normal):
         prior = NormalMixture((1.0,), (prior.mean,), (prior.sd,))
     mixture = prior.mixture if isinstance(prior, MapPrior) else prior

@@ -22,9 +22,9 @@ from k2meta.models.bayes_factors import (
 )
 from k2meta.models.errors import InputError, PriorError
 from k2meta.models.fit import Estimate
-from k2meta.models.inputs import Inputs, Vector, checked, checked_level
+from k2meta.models.inputs import Inputs, Vector, checked, checked_level, is_number
 from k2meta.models.mixtures import Mixtures
-from k2meta.models.priors import Normal, TauPrior
+from k2meta.models.priors import Normal, TauPrior, check_several
 from k2meta.models.quadrature import HalfLine
 from k2meta.models.roots import bracketed_roots
 from k2meta.shown import ShowsItself
@@ -201,8 +201,10 @@ def _check(
     mu_priors: Sequence[Normal], tau_priors: Sequence[TauPrior], effect: float, heterogeneity: float
 ) -> None:
     for name, p in (("prior_effect", effect), ("prior_heterogeneity", heterogeneity)):
-        if not 0.0 < p < 1.0:
+        if not is_number(p) or not 0.0 < p < 1.0:
             raise InputError(f"{name} = {p!r}: a prior probability must lie strictly between 0 and 1")
+    check_several("mu_priors", mu_priors, "[Normal(0, 1)]")
+    check_several("tau_priors", tau_priors, "[HalfNormal(0.5)]")
     for name, priors in (("mu_priors", mu_priors), ("tau_priors", tau_priors)):
         if not priors:
             raise PriorError(f"{name} is empty; give at least one prior")

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from k2meta.models.bayes_exact import PRUNE, given_tau, tau_posterior
 from k2meta.models.errors import ImproperPosteriorError, InputError, PriorError
-from k2meta.models.inputs import Inputs, checked, checked_level
+from k2meta.models.inputs import Inputs, checked, checked_level, is_number
 from k2meta.models.mixtures import Mixtures
 from k2meta.models.priors import (
     Exponential,
@@ -22,6 +22,7 @@ from k2meta.models.priors import (
     TauPrior,
     Uniform,
     check_mu_prior,
+    check_several,
     check_tau_prior,
 )
 from k2meta.shown import ShowsItself
@@ -95,6 +96,7 @@ def prior_strip(
         No prior given, or something that is none.
     """
     data, level = checked(yi, vi), checked_level(level)
+    check_several("tau_priors", tau_priors, "[HalfNormal(0.5), HalfCauchy(0.5)]")
     if not tau_priors:
         raise PriorError("tau_priors is empty; give at least one prior for tau")
     check_mu_prior(mu_prior)
@@ -117,7 +119,7 @@ def standard_priors(scale: float) -> tuple[TauPrior, ...]:
     InputError
         A scale that is not positive and finite.
     """
-    if not 0.0 < scale < np.inf:
+    if not is_number(scale) or scale <= 0.0:
         raise InputError(f"scale = {scale!r} must be a positive finite number, in units of the effects")
     return (
         HalfNormal(0.5 * scale),

@@ -14,13 +14,16 @@ import numpy as np
 from scipy.special import gammaincc, ndtr, stdtr
 
 from k2meta.models.errors import PriorError
-from k2meta.models.inputs import Vector, vector
+from k2meta.models.inputs import Vector, is_number, vector
 
 INDISTINGUISHABLE = 1e-16
 """Share of a prior's median of tau below which no likelihood in double precision tells tau from zero."""
 
 LARGEST_LOCATION = 100.0
 """Largest location of ln(tau**2), either way: beyond it no unit of measurement makes sense."""
+
+FURTHEST = 1e50
+"""Largest ratio of the scale of a prior to that of the effects, or the reverse: its fourth power is a number."""
 
 WIDEST = 10.0
 """Largest scale of ln(tau**2): a wider one spreads tau over more orders of magnitude than double precision has."""
@@ -56,7 +59,7 @@ class TauPrior(Protocol):
 
 
 def _positive(prior: str, name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0.0):
+    if not (is_number(value) and value > 0.0):
         raise PriorError(f"{prior}: {name} = {value!r} must be a positive finite number")
 
 
@@ -382,27 +385,32 @@ class Jeffreys:
 
     Attributes
     ----------
-    vi : tuple of float, length k
-        Sampling variances of the studies, in squared units of the effects.
+    vi : tuple of float, length k, or None
+        Sampling variances of the studies, in squared units of the effects. ``None`` stands for those of the
+        studies that are pooled, in a batch of each row; others are refused where the studies are pooled.
     """
 
-    vi: tuple[float, ...]
+    vi: tuple[float, ...] | None = None
     proper = False
     tail = 1.0
 
     def __post_init__(self) -> None:
+        if self.vi is None:
+            return
         values = vector("vi", self.vi)
         if not values.size or values.min() <= 0.0:
             raise PriorError("Jeffreys: vi must hold one positive sampling variance per study")
         object.__setattr__(self, "vi", tuple(values.tolist()))
 
     @property
-    def width(self) -> float:
-        """Scale on which the density changes."""
-        return math.sqrt(min(self.vi))
+    def width(self) -> float | None:
+        """Scale on which the density changes; none before the studies are known."""
+        return None if self.vi is None else math.sqrt(min(self.vi))
 
     def logpdf(self, tau: Vector) -> Vector:
         """Return the log of the unnormalised density at tau >= 0, shape (n,); -inf at zero."""
+        if self.vi is None:
+            raise PriorError("Jeffreys(): its density belongs to studies; give their variances, Jeffreys(vi)")
         precision = 1.0 / (np.array(self.vi) + (tau * tau)[:, None])
         with np.errstate(divide="ignore"):
             result: Vector = np.log(tau) + 0.5 * np.log(2.0 * (precision * precision).sum(axis=1))
@@ -414,7 +422,7 @@ class Jeffreys:
 
 
 def _log_variance(prior: str, location: float, scale: float) -> None:
-    if not abs(location) <= LARGEST_LOCATION:
+    if not is_number(location) or not abs(location) <= LARGEST_LOCATION:
         limit = f"between -{LARGEST_LOCATION:g} and {LARGEST_LOCATION:g}"
         raise PriorError(f"{prior}: location = {location!r}, the centre of ln(tau**2), must lie {limit}")
     _positive(prior, "scale", scale)
@@ -469,8 +477,8 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.mean):
-            raise PriorError(f"Normal: mean = {self.mean!r} must be finite")
+        if not is_number(self.mean):
+            raise PriorError(f"Normal: mean = {self.mean!r} must be a finite number")
         _positive("Normal", "sd", self.sd)
 
     def logpdf(self, mu: Vector) -> Vector:
@@ -485,6 +493,41 @@ class Normal:
         return f"normal with mean {self.mean:g} and standard deviation {self.sd:g}"
 
 
+def of_studies(prior: TauPrior, vi: Vector) -> TauPrior:
+    """Return the prior of tau for studies with variances ``vi``, shape (k,): Jeffreys' prior is made of them.
+
+    Raises
+    ------
+    PriorError
+        A Jeffreys prior of other studies.
+    """
+    if not isinstance(prior, Jeffreys):
+        return prior
+    if prior.vi is not None and not same_variances(prior.vi, vi):
+        raise PriorError(
+            f"Jeffreys: made of {len(prior.vi)} sampling variances that are not those of the {len(vi)} studies "
+            "pooled, for which it is another prior; give Jeffreys(), which takes theirs"
+        )
+    return Jeffreys(tuple(vi.tolist()))
+
+
+def same_variances(given: tuple[float, ...], vi: Vector) -> bool:
+    """Say whether two sets of sampling variances are one, in whatever order."""
+    return len(given) == len(vi) and bool(np.allclose(np.sort(given), np.sort(vi), rtol=1e-9, atol=0.0))
+
+
+def out_of_scale(prior: TauPrior | Normal | None, scale: float) -> str:
+    """Say why a prior lies beyond every scale of effects of the size ``scale``; empty where it does not."""
+    width = prior.sd if isinstance(prior, Normal) else prior.width if prior else None
+    if prior is None or width is None or 1.0 / FURTHEST < width / scale < FURTHEST:
+        return ""
+    return (
+        f"{'mu' if isinstance(prior, Normal) else 'tau'} ~ {prior.describe()}: more than {FURTHEST:g} times away "
+        f"from the scale of the effects, {scale:.3g}, and double precision does not span that; "
+        "give the prior in units of the effects"
+    )
+
+
 def check_tau_prior(prior: object) -> None:
     """Raise a ``PriorError`` for anything that is no prior of tau, such as a bare number."""
     if isinstance(prior, type) or not all(hasattr(prior, name) for name in ("logpdf", "proper", "width", "tail")):
@@ -497,3 +540,9 @@ def check_mu_prior(prior: object) -> None:
     """Raise a ``PriorError`` for anything but a normal prior of mu or ``None``, the flat one."""
     if prior is not None and not isinstance(prior, Normal):
         raise PriorError(f"mu_prior = {prior!r} is no prior for mu; give Normal(mean, sd), or None for a flat one")
+
+
+def check_several(name: str, priors: object, example: str) -> None:
+    """Raise a ``PriorError`` for anything but a list or tuple, such as one prior where several are asked for."""
+    if not isinstance(priors, list | tuple):
+        raise PriorError(f"{name} = {priors!r} must be a list of priors, also of one; for example {example}")
