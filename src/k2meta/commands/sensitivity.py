@@ -23,7 +23,7 @@ from k2meta.analysis import (
 from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
-from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
+from k2meta.commands.priors import leading, mu_prior, reference, strip_priors, tau_prior, unit_information
 from k2meta.commands.refits import REFITS, Pool
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
@@ -165,6 +165,7 @@ def under_priors(rows: Sequence[Effect], spec: Spec, model: Model, level: float)
             below_zero=row.below_zero,
             not_run=row.not_run,
             median=row.median,
+            reference=reference(prior, spec, source),
         )
         for (prior, source), row in zip(chosen, found, strict=True)
     )
