@@ -87,15 +87,21 @@ def leading(settings: Config) -> Model | None:
     return next((model for model in exact if model.id == settings.lead.small_k_model), exact[0] if exact else None)
 
 
+def strip_scale(options: Mapping[str, Any], spec: Spec) -> float:
+    """Return the scale around which the strip of priors is laid out, in units of the analysis."""
+    given = options["tau_prior"]
+    scale: float = given["scale"] if given["family"] in SCALED else USUAL
+    return scale * unit(spec)
+
+
 def strip_priors(options: Mapping[str, Any], spec: Spec, vi: ArrayLike) -> tuple[tuple[priors.TauPrior, str], ...]:
     """Return the priors of the strip with their sources, the leading one among them.
 
     Standard priors around the scale of the leading one, what others estimated for standardised mean differences,
     and Jeffreys' prior; for ratios only a leading prior is empirical, as not every ratio is an odds ratio.
     """
-    lead, given = tau_prior(options, spec, vi), options["tau_prior"]
-    scale = given["scale"] if given["family"] in SCALED else USUAL
-    *standard, flat = standard_priors(scale * unit(spec))
+    lead = tau_prior(options, spec, vi)
+    *standard, flat = standard_priors(strip_scale(options, spec))
     found: dict[priors.TauPrior, str] = dict.fromkeys(standard, "")
     if spec.measure == "SMD":
         for name in ("rhodes2015_smd", "bartos2021_smd"):
