@@ -90,7 +90,8 @@ class UnderPrior:
 
     ``mean``, ``median``, ``low`` and ``high`` are those of mu, ``new_low`` and ``new_high`` of the true effect in
     a new study, ``below_zero`` is the probability that mu is negative. ``lead`` marks the prior of the fit that is
-    drawn.
+    drawn. ``source`` names an empirical prior by whom it was estimated; ``reference`` says of every prior where
+    family and scale come from. ``density`` is that of the prior at the values ``at`` of tau, empty where improper.
     """
 
     prior: str
@@ -105,6 +106,9 @@ class UnderPrior:
     below_zero: float | None
     not_run: str
     median: float | None = None
+    reference: str = ""
+    at: tuple[float, ...] = ()
+    density: tuple[float, ...] = ()
 
     def centre(self, measure: str) -> float | None:
         """Return the posterior mean; of a ratio the median, which is the same on the log scale and off it."""

@@ -433,6 +433,7 @@ DRAWS: Mapping[str, str] = {
     "drapery": "confidence_curve",
     "gosh": "gosh",
     "leave_one_out": "leave_one_out",
+    "prior_densities": "prior_strip",
     "prior_strip": "prior_strip",
     "specification_curve": "multiverse",
 }

@@ -29,6 +29,12 @@ def half_normal(scale: float) -> km.priors.HalfNormal:
     return km.priors.HalfNormal(scale)
 
 
+def test_the_prior_of_the_mean_is_named_in_the_figure_and_in_its_words() -> None:
+    figure = prior_posterior(samples.analysis(5))
+    assert "Prior of the mean: flat." in figure.alt
+    assert "Prior of the mean: flat" in {item.get_text() for item, _ in look.texts(figure.figure)}
+
+
 @pytest.mark.parametrize(("k", "measure"), [(2, "SMD"), (5, "MD"), (8, "LOGRATIO")])
 def test_the_drawn_posterior_of_mu_holds_the_probability_below_zero(k: int, measure: str) -> None:
     analysis = samples.analysis(k, measure)

@@ -11,9 +11,11 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 import k2meta as km
+from k2meta.models import exact_loo
 from k2meta.models.bayes_mcmc import HierarchicalSampler
 from k2meta.models.check_types import Loo
-from k2meta.models.errors import InputError
+from k2meta.models.errors import InputError, PriorError
+from k2meta.models.exact_loo import exact_leave_one_out
 from k2meta.models.model_checks import (
     POWERS,
     _diagnosis,
@@ -34,6 +36,12 @@ MEAN, SD = 0.09, 0.05
 ELPD = 0.03
 # The nodes that integrate out a Student-t random effect; draws and studies know no log density to a thousandth.
 NODES = 1e-5
+# One integral by two quadratures; tails of the sum over mu and tau are left out at a relative 1e-12.
+QUADRATURE = 1e-8
+# Steps of 0.025 in mu and tau, and 4,000 quantiles of t: a thousandth of a density.
+PLAIN = 2e-3
+# What halving the steps may move: a log density is printed to two decimals.
+HALVED = 1e-5
 # Frequencies of 40,000 replications and of as many draws.
 SHARE = 0.012
 
@@ -106,6 +114,70 @@ def test_leaving_one_out_agrees_with_exact_refits_without_each_study(draws, scho
     assert found.elpd == pytest.approx(sum(found.pointwise), rel=1e-12)
     assert found.unreliable == ()
     assert 0.0 < found.p_loo < 3.0
+
+
+@pytest.mark.parametrize("mu_prior", [MU, None])
+def test_quadrature_over_mu_and_tau_agrees_with_the_exact_fit(schools, mu_prior):
+    yi, vi = schools
+    ours = exact_leave_one_out(yi, vi, tau_prior=TAU, mu_prior=mu_prior)
+    for i, log in enumerate(ours):
+        rest = np.arange(8) != i
+        post = km.bayes_random_effects(yi[rest], vi[rest], tau_prior=TAU, mu_prior=mu_prior).posterior
+        spread = np.hypot(post.mu_sd, np.sqrt(np.square(post.tau) + vi[i]))
+        assert log == pytest.approx(math.log(norm.pdf(yi[i], post.mu_mean, spread) @ post.weight), abs=QUADRATURE)
+
+
+@pytest.mark.parametrize("df", [2.5, 4.0])
+def test_student_t_effects_are_left_out_as_a_plain_grid_leaves_them(df):
+    yi, vi, prior = np.array([0.0, 0.3, 2.5]), np.array([0.04, 0.02, 0.09]), km.priors.HalfNormal(0.5)
+    ours = exact_leave_one_out(yi, vi, tau_prior=prior, mu_prior=km.priors.Normal(0.0, 1.0), df=df)
+    # Midpoints of a fine grid; a random effect is integrated out on a grid of quantiles of t, which is as fine.
+    mu, tau = np.linspace(-4, 6, 401)[:, None], (np.arange(120) + 0.5) / 120 * 3.0
+    effect = student.ppf((np.arange(4000) + 0.5) / 4000, df)
+    each = np.array(
+        [
+            [norm.pdf(y, mu + t * effect, math.sqrt(v)).mean(axis=1) for t in tau]
+            for y, v in zip(yi, vi, strict=True)
+        ]
+    )
+    weight = norm.pdf(mu[:, 0]) * np.exp(-0.5 * (tau[:, None] / 0.5) ** 2)
+    for i, log in enumerate(ours):
+        others = np.delete(each, i, axis=0).prod(axis=0) * weight
+        assert log == pytest.approx(math.log((others * each[i]).sum() / others.sum()), abs=PLAIN)
+
+
+@pytest.mark.parametrize("df", [None, 2.5, 4.0])
+@pytest.mark.parametrize(
+    ("yi", "vi", "scale"),
+    [
+        ([-0.3, 0.2], [0.01, 0.02], 0.5),
+        ([0.0, 0.1, 5.0], [1e-4, 1e-4, 1e-2], 0.5),
+        (np.linspace(-90, 40, 9), np.geomspace(4, 6e4, 9), 45.0),
+    ],
+)
+def test_half_the_steps_give_the_same_predictive_densities(monkeypatch, yi, vi, scale, df):
+    prior = km.priors.HalfNormal(scale)
+    once = exact_leave_one_out(yi, vi, tau_prior=prior, df=df)
+    for name in ("STEP_MU", "STEP_TAU"):
+        monkeypatch.setattr(exact_loo, name, getattr(exact_loo, name) / 2)
+    assert exact_leave_one_out(yi, vi, tau_prior=prior, df=df) == pytest.approx(once, abs=HALVED)
+
+
+def test_moving_and_scaling_the_effects_moves_the_predictive_densities_with_them():
+    yi, vi = np.array([0.2, -0.1, 0.6]), np.array([0.02, 0.05, 0.03])
+    here = exact_leave_one_out(yi, vi, tau_prior=km.priors.HalfNormal(0.5), df=4)
+    there = exact_leave_one_out(64 * yi + 1000, 64**2 * vi, tau_prior=km.priors.HalfNormal(32.0), df=4)
+    assert np.add(there, math.log(64)) == pytest.approx(here, abs=HALVED)
+
+
+def test_what_cannot_be_left_out_is_refused():
+    prior = km.priors.HalfNormal(0.5)
+    with pytest.raises(InputError, match="no other one"):
+        exact_leave_one_out([0.1], [0.1], tau_prior=prior)
+    with pytest.raises(InputError, match="df = -1"):
+        exact_leave_one_out([0.1, 0.2], [0.1, 0.1], tau_prior=prior, df=-1)
+    with pytest.raises(PriorError, match="HalfNormal"):
+        exact_leave_one_out([0.1, 0.2], [0.1, 0.1], tau_prior=0.5)
 
 
 def test_two_models_are_compared_study_by_study(draws, schools, pointwise):

@@ -94,23 +94,31 @@ def test_student_t_effects_that_predict_better_within_their_error_are_not_flagge
     assert "are not shown to predict a left-out trial better" in str(rows(analysis)["elpd_difference"]["says"])
 
 
-def test_no_comparison_is_printed_where_the_other_sampler_did_not_work() -> None:
+def test_normal_effects_that_predict_better_beyond_their_error_are_said_to_and_not_flagged() -> None:
+    analysis = checked(difference=0.307, se=0.073)
+    assert flagged(analysis) == set()
+    row = rows(analysis)["elpd_difference"]
+    assert str(row["says"]).startswith("They predict a left-out trial less well than the normal random effects")
+    assert "not shown" not in str(row["says"])
+
+
+def test_no_comparison_is_printed_of_two_studies() -> None:
     analysis = checked()
     assert analysis.model_checks is not None
     alone = replace(analysis, model_checks=replace(analysis.model_checks, comparison=None))
-    assert set(rows(alone)) == set(CHECKS) - {"elpd_difference"}
+    assert set(rows(alone)) == set(CHECKS) - {"elpd_difference", "gate"}
 
 
 def test_numbers_end_where_their_monte_carlo_error_begins_in_the_file_too() -> None:
     found = rows(checked())
-    assert found["elpd_difference"]["value"] == round(0.146, DECIMALS["elpd"])
+    assert (found["elpd_difference"]["value"], found["elpd_difference"]["se"]) == (0.146, 0.046)  # no draws
     assert found["power_scaling"]["value"] == round(0.0312, DECIMALS["sensitivity"])
     assert found["power_scaling"]["limit"] == SENSITIVE
     shown = {
         cells[0].text.partition(":")[0]: cells[1].text
         for cells in model_checks([checked()]).hiding("analysis").shown
     }
-    assert shown[CHECKS["elpd_difference"]] == "0 (SE below 1)"
+    assert shown[CHECKS["elpd_difference"]] == "0.15 (SE 0.05)"
     assert shown[CHECKS["pareto_k"]] == "0.3"
     assert shown[CHECKS["power_scaling"]] == "prior 0.03, likelihood 0.24"
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
+import k2meta as km
 from k2meta.analysis import Analysis, Conversion
+from k2meta.commands.priors import DOIS, reference
+from k2meta.models.priors import EMPIRICAL, EMPIRICAL_SOURCES
 from k2meta.tables import TABLES, build_tables
 from k2meta.tables.parts import (
     gate_failures,
@@ -26,6 +31,8 @@ from k2meta.tables.summary_of_findings import summary_of_findings
 from k2meta.tables.writers import WRITERS
 from k2meta.types import Query
 from tests import samples
+
+BIBLIOGRAPHY = Path(km.__file__).parent / "models" / "priors.bib"
 
 # Sums of at most nine weights that were normalised once: a few units in the last place.
 SUM = 1e-12
@@ -249,6 +256,28 @@ def test_the_strip_of_priors_files_every_posterior_and_marks_the_prior_of_the_fi
     shown = [dict(zip([c.id for c in table.visible], row, strict=True)) for row in table.shown]
     assert "improper posterior" in shown[-1]["not_run"].text
     assert shown[-1]["interval"].text == "–"
+
+
+@pytest.mark.parametrize("measure", ["MD", "SMD", "LOGRATIO"])
+def test_every_prior_of_the_strip_has_its_source_with_a_doi_that_the_bibliography_holds(measure: str) -> None:
+    rows = TABLES["prior_strip"]([samples.analysis(5, measure)], []).rows
+    held = set(re.findall(r"doi = \{(.+?)\}", BIBLIOGRAPHY.read_text("utf-8")))
+    assert held == set(DOIS.values())
+    for row in rows:
+        dois = re.findall(r"doi:(\S+?)[:;,)]*(?:\s|$)", str(row["source"]))
+        assert dois, row["prior"]
+        assert set(dois) <= held
+    (lead,) = [str(row["source"]) for row in rows if row["leads"]]
+    assert lead.startswith("scale 0.5 is proposed for log odds ratios by Friede et al. 2017")
+    assert ("patient SDs" in lead) == (measure == "MD")
+
+
+def test_an_empirical_prior_keeps_what_it_was_estimated_for() -> None:
+    source = EMPIRICAL_SOURCES["turner2015_log_or"]
+    said = reference(EMPIRICAL["turner2015_log_or"], samples.spec("LOGRATIO"), source)
+    assert said == "Turner et al. 2015, doi:10.1002/sim.6381: tau2 of log odds ratios, in general"
+    for name, source in EMPIRICAL_SOURCES.items():
+        assert "doi:10." in reference(EMPIRICAL[name], samples.spec("SMD"), source), name
 
 
 def test_the_strip_of_a_ratio_files_medians_and_says_so() -> None:

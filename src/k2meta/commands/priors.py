@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,19 @@ FAMILIES: Mapping[str, Callable[[Mapping[str, Any], float, ArrayLike], priors.Ta
     "empirical": lambda given, unit, vi: priors.EMPIRICAL[given["name"]],
 }
 """From the settings of a prior of tau, the unit they count and the sampling variances to the prior."""
+
+DOIS = {
+    "Bartoš et al. 2021": "10.1002/sim.9170",
+    "Friede et al. 2017": "10.1002/jrsm.1217",
+    "Gelman 2006": "10.1214/06-BA117A",
+    "Rhodes et al. 2015": "10.1016/j.jclinepi.2014.08.012",
+    "Röver 2020": "10.18637/jss.v093.i06",
+    "Turner et al. 2015": "10.1002/sim.6381",
+}
+"""The papers that priors come from; ``models/priors.bib`` holds them in full."""
+
+COUNTED = {"MD": "; here it counts patient SDs", "SMD": "; here it counts SDs"}
+"""What a scale that was proposed for log odds ratios counts on other measures."""
 
 
 def unit(spec: Spec) -> float:
@@ -73,15 +87,21 @@ def leading(settings: Config) -> Model | None:
     return next((model for model in exact if model.id == settings.lead.small_k_model), exact[0] if exact else None)
 
 
+def strip_scale(options: Mapping[str, Any], spec: Spec) -> float:
+    """Return the scale around which the strip of priors is laid out, in units of the analysis."""
+    given = options["tau_prior"]
+    scale: float = given["scale"] if given["family"] in SCALED else USUAL
+    return scale * unit(spec)
+
+
 def strip_priors(options: Mapping[str, Any], spec: Spec, vi: ArrayLike) -> tuple[tuple[priors.TauPrior, str], ...]:
     """Return the priors of the strip with their sources, the leading one among them.
 
     Standard priors around the scale of the leading one, what others estimated for standardised mean differences,
     and Jeffreys' prior; for ratios only a leading prior is empirical, as not every ratio is an odds ratio.
     """
-    lead, given = tau_prior(options, spec, vi), options["tau_prior"]
-    scale = given["scale"] if given["family"] in SCALED else USUAL
-    *standard, flat = standard_priors(scale * unit(spec))
+    lead = tau_prior(options, spec, vi)
+    *standard, flat = standard_priors(strip_scale(options, spec))
     found: dict[priors.TauPrior, str] = dict.fromkeys(standard, "")
     if spec.measure == "SMD":
         for name in ("rhodes2015_smd", "bartos2021_smd"):
@@ -90,3 +110,32 @@ def strip_priors(options: Mapping[str, Any], spec: Spec, vi: ArrayLike) -> tuple
     if lead not in found:
         found = {lead: tau_source(options), **found}
     return tuple(found.items())
+
+
+def reference(prior: priors.TauPrior, spec: Spec, source: str = "") -> str:
+    """Say where family and scale of a prior of tau come from; ``source`` is that of an empirical one."""
+    by, _, of_what = source.partition(": ")
+    if by in DOIS:
+        return f"{_paper(by)}: {of_what}"
+    if isinstance(prior, priors.HalfNormal):
+        if math.isclose(prior.scale, USUAL * unit(spec)):
+            return (
+                f"scale {USUAL:g} is proposed for log odds ratios by {_paper('Friede et al. 2017')}"
+                + COUNTED.get(spec.measure, "")
+            )
+        return f"family: {_paper('Friede et al. 2017')}; scale: the choice of this review"
+    if isinstance(prior, priors.HalfT | priors.HalfCauchy | priors.Uniform):
+        given = isinstance(prior, priors.Uniform) and prior.upper is None
+        return f"family: {_paper('Gelman 2006')}" + (
+            "; no scale" if given else "; scale: the choice of this review"
+        )
+    manual = f"the manual of bayesmeta ({_paper('Röver 2020')})"
+    if isinstance(prior, priors.Jeffreys):
+        return f"Tibshirani 1989, as {manual} describes it; made of the sampling variances of the studies"
+    if isinstance(prior, priors.Exponential):
+        return f"family: named in {manual}; scale: the choice of this review"
+    return "family and parameters: the choice of this review"
+
+
+def _paper(by: str) -> str:
+    return f"{by}, doi:{DOIS[by]}"

@@ -23,13 +23,24 @@ from k2meta.analysis import (
 from k2meta.commands.fits import estimator
 from k2meta.commands.moderators import moderation
 from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, ResultsFolder
-from k2meta.commands.priors import leading, mu_prior, strip_priors, tau_prior, unit_information
+from k2meta.commands.priors import (
+    leading,
+    mu_prior,
+    reference,
+    strip_priors,
+    strip_scale,
+    tau_prior,
+    unit_information,
+)
 from k2meta.commands.refits import REFITS, Pool, pooling
 from k2meta.config import Config, Model, Spec
 from k2meta.models.fit import Estimate
 from k2meta.sensitivity import SENSITIVITY
 from k2meta.sensitivity.pool import COMMON_EFFECT
 from k2meta.types import Dropped, Effect, Variant
+
+DENSITIES = 80
+"""Values of tau at which the densities of the priors are computed for their figure."""
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
@@ -170,6 +181,8 @@ def under_priors(rows: Sequence[Effect], spec: Spec, model: Model, level: float)
         return ()
     yi, vi = np.array([row.yi for row in rows]), np.array([row.vi for row in rows])
     lead = tau_prior(model.options, spec, vi)
+    # Up to the end of the uniform prior; the middles of the steps keep clear of a pole at zero.
+    at = 4.0 * strip_scale(model.options, spec) * (np.arange(DENSITIES) + 0.5) / DENSITIES
     chosen = strip_priors(model.options, spec, vi)
     found = SENSITIVITY["prior_strip"](
         yi, vi, tau_priors=[prior for prior, _ in chosen], mu_prior=mu_prior(model.options, spec), level=level
@@ -188,6 +201,9 @@ def under_priors(rows: Sequence[Effect], spec: Spec, model: Model, level: float)
             below_zero=row.below_zero,
             not_run=row.not_run,
             median=row.median,
+            reference=reference(prior, spec, source),
+            at=tuple(at.tolist()) if prior.proper else (),
+            density=tuple(np.exp(prior.logpdf(at)).tolist()) if prior.proper else (),
         )
         for (prior, source), row in zip(chosen, found, strict=True)
     )

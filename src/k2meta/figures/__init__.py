@@ -60,6 +60,12 @@ def prior_strip(analysis: Analysis) -> Figure:
     return draw(analysis)
 
 
+def prior_densities(analysis: Analysis) -> Figure:
+    """Draw the densities of the priors of the strip (see ``k2meta.figures.prior_densities``)."""
+    draw: Callable[[Analysis], Figure] = _module("prior_densities").draw
+    return draw(analysis)
+
+
 def bubble(analysis: Analysis) -> Figure:
     """Draw a meta-regression on a numeric covariate (see ``k2meta.figures.bubble_plot``)."""
     from k2meta.figures.bubble_plot import draw
@@ -96,7 +102,11 @@ FURTHER: Mapping[str, str] = {
 }
 """Figure -> its module, which has ``draw``, ``caption``, ``not_drawn`` and ``MINIMUM_K``."""
 
-BESIDE: Mapping[str, str] = {"prior_strip": "prior_plot", "bubble": "bubble_plot"}
+BESIDE: Mapping[str, str] = {
+    "prior_strip": "prior_plot",
+    "prior_densities": "prior_densities",
+    "bubble": "bubble_plot",
+}
 """Figure -> its module, which has ``draw`` and ``not_drawn``; the report words it beside the check it draws."""
 
 
@@ -122,6 +132,7 @@ FIGURES: Mapping[str, Callable[..., Figure]] = {
     **{name: _drawn_by(module) for name, module in FURTHER.items()},
     "prior_posterior": prior_posterior,
     "prior_strip": prior_strip,
+    "prior_densities": prior_densities,
     "bubble": bubble,
 }
 """Every figure by the id that config.yaml uses."""

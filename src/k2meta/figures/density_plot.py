@@ -177,6 +177,11 @@ def _density_labels(sheet: Sheet, analysis: Analysis, fit: Fit, top: float) -> N
     sheet.line((MARGIN, y - 3), (MARGIN + 16, y - 3), colour=PREDICTION, width=1.2, dash=(2.5, 1.2))
     text = "a new cohort" if spec.source == "cohorts" else "true effect in a new trial"
     sheet.text(MARGIN + 20, y, elided(text, SMALL, LABELS - 20), size=SMALL, colour=MUTED)
+    if said := _mu_prior(fit):
+        # A flat one has no density to draw; the density of a normal one is not drawn either, so it is told.
+        for line in wrapped(legible(said), SMALL, LABELS, lines=2):
+            y += PITCH
+            sheet.text(MARGIN, y, line, size=SMALL, colour=MUTED, gid="mu-prior")
 
 
 def _regions(spec: Spec) -> list[tuple[float, bool]]:
@@ -343,7 +348,16 @@ def _alt(analysis: Analysis, fit: Fit) -> str:
         f"{_event(spec, at, above)} {words.probability(_chance(fit, at, above))}" for at, above in _regions(spec)
     ]
     tau = " ".join(words.heterogeneity(analysis)[-1:])
-    return f"Posterior and prior. {words.summary(analysis, fit)} {'; '.join(chances)}. {tau}"
+    prior = f"{_mu_prior(fit)}." if _mu_prior(fit) else ""
+    return " ".join(
+        filter(None, ("Posterior and prior.", words.summary(analysis, fit), f"{'; '.join(chances)}.", prior, tau))
+    )
+
+
+def _mu_prior(fit: Fit) -> str:
+    """Name the prior of the mean."""
+    prior = fit.options.get("mu_prior")
+    return "" if prior is None else f"Prior of the mean: {prior}"
 
 
 _COLUMNS = ("curve", "x", "density")

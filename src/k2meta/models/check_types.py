@@ -51,6 +51,7 @@ class Loo:
 class LooComparison:
     """Difference in elpd between two models of the same effects: positive where ``model`` predicts better.
 
+    In a review both come from quadrature (:func:`k2meta.models.exact_loo.exact_leave_one_out`).
     ``se`` is the standard error of the difference over the studies. With few studies it is itself uncertain.
     """
 
@@ -122,7 +123,7 @@ class PowerScaling:
 class ModelChecks(ShowsItself):
     """The checks of one sampled model.
 
-    ``comparison`` sets it against Student-t random effects, where they were fitted; ``studies``
+    ``comparison`` sets it against Student-t random effects, where there are three studies or more; ``studies``
     names the studies in the order of every tuple of length k.
     """
 

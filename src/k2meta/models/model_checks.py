@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -148,9 +148,25 @@ def compare(model: str, one: Loo, other_model: str, other: Loo) -> LooComparison
     InputError
         Different numbers of studies.
     """
-    if len(one.pointwise) != len(other.pointwise):
-        raise InputError(f"{model} has {len(one.pointwise)} studies and {other_model} {len(other.pointwise)}")
-    each = np.array(one.pointwise) - np.array(other.pointwise)
+    return compare_pointwise(model, one.pointwise, other_model, other.pointwise)
+
+
+def compare_pointwise(model: str, one: Sequence[float], other_model: str, other: Sequence[float]) -> LooComparison:
+    """Return by how much the first of two models predicts better, from log predictive densities of each study.
+
+    Parameters
+    ----------
+    one, other : sequence of float, length k
+        Log predictive density of each effect given the others, in the same order.
+
+    Raises
+    ------
+    InputError
+        Different numbers of studies.
+    """
+    if len(one) != len(other):
+        raise InputError(f"{model} has {len(one)} studies and {other_model} {len(other)}")
+    each = np.array(one) - np.array(other)
     return LooComparison(model, other_model, float(each.sum()), float(math.sqrt(len(each)) * each.std()))
 
 

@@ -55,6 +55,8 @@ FURTHER_NAMES: Mapping[str, str] = {
 NAMES = ("label", "study")
 """Columns of a figure's data that name a row, and stay as they stand when a name is a number."""
 
+DENSITIES_CAPTION = "The priors of τ of the strip on one scale: what each held likely before any study was seen."
+
 NOTHING: Mapping[str, str] = {}
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?")
@@ -152,6 +154,7 @@ class Question:
     forest: Picture | None
     prior_posterior: Picture | None
     prior_strip: Picture | None
+    prior_densities: Picture | None
     averaged: tuple[str, ...]
     results: tuple[Result, ...]
     set_aside: tuple[tuple[str, ...], ...]
@@ -392,6 +395,7 @@ def question(
         forest=_picture(figures.get((name, "forest")), words.forest_caption(analysis)),
         prior_posterior=_picture(figures.get((name, "prior_posterior")), words.posterior_caption(analysis)),
         prior_strip=_strip(figures.get((name, "prior_strip")), analysis),
+        prior_densities=_picture(figures.get((name, "prior_densities")), DENSITIES_CAPTION),
         averaged=prior_words.averaged_sentences(analysis),
         results=results(analysis, outcomes),
         set_aside=set_aside(analysis, outcomes),

@@ -386,8 +386,8 @@ def _bayes_mcmc(options: Mapping[str, Any], config: Config) -> str:
         f"steps, target acceptance {text(options['target_accept'])}, seeds derived from {_whole(config.seed)}), "
         f"to check the exact computation. {prior_sentence(options)} No number of an answer rests on it; it has to "
         "pass its diagnostics and to agree with the exact posterior. Its draws check the model: Pareto-smoothed "
-        "leave-one-out cross-validation, also against Student-t random effects, posterior prediction, and power "
-        "scaling of prior and likelihood."
+        "leave-one-out cross-validation, posterior prediction, and power scaling of prior and likelihood; "
+        "Student-t random effects are compared with it by quadrature."
     )
 
 

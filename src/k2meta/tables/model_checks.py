@@ -12,10 +12,10 @@ from k2meta.tables.parts import ABSENT, derived, gate_failures, number, show_tex
 from k2meta.tables.types import Column, Row, TableData, Value
 from k2meta.types import Query
 
-DECIMALS = {"elpd": 0, "pareto_k": 1, "probability": 2, "sensitivity": 2}
+DECIMALS = {"elpd": 2, "pareto_k": 1, "probability": 2, "sensitivity": 2}
 """Digits that sampling supports, in the file too: between the four chains of the shipped fits the Monte Carlo
 standard errors are .01 to .07 (Pareto k), .0002 to .003 (probabilities) and .001 to .02 (sensitivities). A
-difference in ELPD moves by .1 with the machine code that the other model is compiled to."""
+difference in ELPD is a quadrature and stands in full in the file."""
 
 UNUSUAL = 0.05
 """Share of replicated data sets, at either end, from which on the studies are called unexpected."""
@@ -29,7 +29,7 @@ PARAMETERS = {"mu": "the mean", "tau": "τ"}
 def model_checks(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> TableData:
     """Return one row per question and check of its sampled model, with what the number says.
 
-    Every number comes from draws and is rounded, in the file as well, to the digits that sampling supports.
+    Numbers from draws are rounded, in the file as well, to the digits that sampling supports.
     """
     rows = [{"analysis": analysis.spec.id, **row} for analysis in analyses for row in _rows(analysis)]
     return TableData(
@@ -38,8 +38,9 @@ def model_checks(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) ->
         caption="The model against its studies: checks by the sampled fit",
         notes=(
             "Pareto k: how much the posterior changes when a study is left out. ELPD: expected log predictive "
-            "density of a study that was left out, summed over studies; higher is better. Sensitivity: how far a "
-            "posterior moves for each doubling of the weight of prior or likelihood (power scaling).",
+            "density of a study that was left out, summed over studies, by quadrature; higher is better. Of two "
+            "studies a difference has no standard error, so none is given. Sensitivity: how far a posterior moves "
+            "for each doubling of the weight of prior or likelihood (power scaling).",
             "The studies that are checked also made the fit, so these checks are mild. A check that asks for "
             "attention says where to look; it changes no number of the answer, which comes from the exact fit.",
         ),
@@ -60,7 +61,7 @@ def _rows(analysis: Analysis) -> Iterator[dict[str, Value]]:
     noun = "cohort" if analysis.spec.source == "cohorts" else "trial"
     yield _left_out(checks.loo, names, noun)
     if checks.comparison is not None:
-        yield _against(checks.comparison, checks.loo, noun)
+        yield _against(checks.comparison, noun)
     limits = {
         "scatter": derived(analysis, "model_checks.unusual", UNUSUAL),
         "furthest": derived(analysis, "model_checks.unusual", UNUSUAL),
@@ -92,17 +93,16 @@ def _left_out(loo: Loo, names: tuple[str, ...], noun: str) -> dict[str, Value]:
     return {**row, "limit": _supported(loo.good_k, DECIMALS["pareto_k"])}
 
 
-def _against(found: LooComparison, loo: Loo, noun: str) -> dict[str, Value]:
+def _against(found: LooComparison, noun: str) -> dict[str, Value]:
     worse = found.difference < -CLEAR * found.se
-    trusted = " It rests on a Pareto k at or above its limit." if _doubtful(loo) else ""
-    says = (
-        f"{found.other} predict a left-out {noun} better than the normal ones of the fit."
-        if worse
-        else f"They are not shown to predict a left-out {noun} better than the normal random effects of the fit."
-    )
-    says += f" With few {noun}s the standard error is itself uncertain.{trusted}"
+    says = f"They are not shown to predict a left-out {noun} better than the normal random effects of the fit."
+    if worse:
+        says = f"{found.other} predict a left-out {noun} better than the normal ones of the fit."
+    elif found.difference > CLEAR * found.se:
+        says = f"They predict a left-out {noun} less well than the normal random effects of the fit."
+    says += f" With few {noun}s the standard error is itself uncertain."
     row = _row("elpd_difference", f"against {found.other}", found.difference, "elpd", worse, says)
-    return {**row, "se": _supported(found.se, DECIMALS["elpd"])}
+    return {**row, "value": found.difference, "se": found.se}
 
 
 def _predicted(found: PredictiveCheck, names: tuple[str, ...], noun: str) -> Iterator[dict[str, Value]]:
@@ -183,7 +183,11 @@ def _number(row: Row) -> str:
 def _positive(value: float, kind: str) -> str:
     """Write a number above zero; one that rounds to zero as *below* the last digit that is written."""
     decimals = DECIMALS[kind]
-    return fixed(value, decimals) if value else f"below {cited(value, f'{10.0**-decimals:.{decimals}f}')}"
+    return (
+        fixed(value, decimals)
+        if round(value, decimals)
+        else f"below {cited(value, f'{10.0**-decimals:.{decimals}f}')}"
+    )
 
 
 def _limit(row: Row) -> str:

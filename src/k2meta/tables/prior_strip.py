@@ -27,7 +27,7 @@ def prior_strip(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> 
         {
             "analysis": analysis.spec.id,
             "prior": row.prior,
-            "source": row.source,
+            "source": row.reference or row.source,
             "leads": row.lead,
             "measure": analysis.spec.measure,
             "unit": analysis.spec.unit,
