@@ -84,7 +84,7 @@ def draw(analysis: Analysis, preset: str = "cochrane", columns: Sequence[str] | 
         placed = columns_for(analysis, rows, absent, layout, domains)
         sheet = Sheet(placed.sheet)
         scale = _scale(analysis, rows, placed)
-        y = _title(sheet, placed, analysis)
+        y = _title(sheet, analysis)
         if rows:
             y = _plot(sheet, placed, analysis, layout, scale, rows, y)
         else:
@@ -96,7 +96,7 @@ def draw(analysis: Analysis, preset: str = "cochrane", columns: Sequence[str] | 
     return Figure(figure, alt, forest_rows.data(analysis, rows))
 
 
-def _title(sheet: Sheet, columns: Columns, analysis: Analysis) -> float:
+def _title(sheet: Sheet, analysis: Analysis) -> float:
     spec = analysis.spec
     room = sheet.width - 2 * MARGIN
     title = legible(spec.title)

@@ -142,7 +142,7 @@ def _numbers(file: str, outcome: Element, one: Element, measure: str, row: Row, 
         else:
             _compare(one, rederived(measure, _known(cells), level), cell, row, draft)
     elif one.name == "IV_DATA":
-        _inverse_variance(outcome, one, measure, level, cell, row, draft)
+        _inverse_variance(one, measure, level, cell, row, draft)
     else:
         draft.left_out(cell("O_E"), "observed minus expected events: no column of ours holds them")
         draft.put("named", row, "role", "text_only", cell("O_E"), "no poolable number is held")
@@ -159,7 +159,7 @@ def _level(outcome: Element) -> float:
 
 
 def _inverse_variance(
-    outcome: Element, one: Element, measure: str, level: float, cell: Callable[[str], Read], row: Row, draft: Draft
+    one: Element, measure: str, level: float, cell: Callable[[str], Read], row: Row, draft: Draft
 ) -> None:
     """Write an estimate with its standard error; a logarithm is written as the ratio."""
     for total, field in (("TOTAL_1", "n_treat"), ("TOTAL_2", "n_ctrl")):
