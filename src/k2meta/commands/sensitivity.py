@@ -33,7 +33,11 @@ from k2meta.types import Dropped, Effect, Variant
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
-    """Refit every analysis without each trial and under other priors, and recompute it with a second engine."""
+    """Run the checks that the settings name, of the model that leads each answer.
+
+    They are leave_one_out, influence, small_study, second_engine, cumulative, baujat, gosh, multiverse,
+    confidence_curve, subgroups, prior_strip, model_averaging, conversions, meta_regression and missing_results.
+    """
     settings = io.read_config(config)
     records = {record.extraction_id: record for record in io.read_records(results / "records.json").records}
     for spec in settings.analyses:
