@@ -248,14 +248,7 @@ def _missing(rows: Sequence[Effect], dropped: Sequence[Dropped], spec: Spec, set
         lead, _ = settings.lead.of(len(rows))
         fit = estimator(settings.model(lead), spec, settings.level)(np.array([row.yi for row in rows]), vi)
         mu, tau2 = fit.mu, fit.tau2.value
-    found = SENSITIVITY["missing_results"](vi, missing, mu=mu.value, low=mu.low, high=mu.high, tau2=tau2)
-    return MissingResults(
-        found.missing,
-        found.se,
-        found.includes_from,
-        found.includes_to,
-        found.value,
-        found.low,
-        found.high,
-        found.not_run,
+    found: MissingResults = SENSITIVITY["missing_results"](
+        vi, missing, mu=mu.value, low=mu.low, high=mu.high, tau2=tau2
     )
+    return found
