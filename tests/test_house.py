@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"types"},
     "effects": {"types", "config", "shown"},
     "models": {"shown"},
-    "sensitivity": {"models", "shown"},
+    "sensitivity": {"models", "refits", "shown"},
     "calibration": {"models", "shown"},
     "challenge": {"records", "effects", "types", "config"},
     "intake": {"types", "records", "effects", "models"},

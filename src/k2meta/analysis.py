@@ -11,7 +11,7 @@ from k2meta.config import Line, Moderator, PatientSD, Spec
 from k2meta.models.check_types import ModelChecks
 from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import beside
-from k2meta.refits import NOTHING, Refits
+from k2meta.refits import NOTHING, MissingResults, Refits
 from k2meta.shown import ShowsItself
 from k2meta.types import NO_JUDGEMENTS, Dropped, Effect, Judgements, Query
 
@@ -239,25 +239,6 @@ class Moderation:
     def id(self) -> str:
         """Id of the moderator, unique in its analysis."""
         return self.moderator.id
-
-
-@dataclass(frozen=True, slots=True)
-class MissingResults:
-    """What the known missing results could do to the pool, or the reason why that was not computed.
-
-    ``se`` is the standard error of a typical pooled study. With the missing studies, each as precise as that, the
-    leading interval includes zero exactly where their mean lies from ``includes_from`` to ``includes_to`` (on the
-    scale of the analysis). ``value``, ``low`` and ``high`` are the pool if their mean were zero.
-    """
-
-    missing: int
-    se: float | None = None
-    includes_from: float | None = None
-    includes_to: float | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    not_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,6 +276,20 @@ def _complaint(error: ValidationError) -> str:
 
 
 def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
+    """Find what no schema can see: one setting against another."""
+    yield from _id_checks(settings, file, lines)
+    yield from _figure_checks(settings, file, lines)
+    yield from _lead_checks(settings, file, lines)
+    for i, item in enumerate(settings["analyses"]):
+        path = ("analyses", i)
+        yield from _measure_checks(item, path, settings["models"], file, lines)
+        yield from _moderator_checks(item, path, file, lines)
+        yield from _relevance_checks(item, path, file, lines)
+    yield from _not_finite(settings, (), file, lines)
+    yield from _prior_checks(settings, file, lines)
+
+
+def _id_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
     for name in ("models", "analyses", "sensitivity", "figures"):
         seen: set[str] = set()
         for i, item in enumerate(settings[name]):
@@ -290,51 +304,64 @@ def _cross_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, i
                     item["id"],
                 )
             seen.add(item["id"])
-    yield from _figure_checks(settings, file, lines)
+
+
+def _lead_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:
     models = {model["id"]: model["estimator"] for model in settings["models"]}
+    lead = settings["lead"]
     for key in ("model", "small_k_model"):
-        if settings["lead"][key] not in models:
+        if lead[key] not in models:
             yield Problem(
                 file,
-                f"the model {settings['lead'][key]!r} is not among the models",
+                f"the model {lead[key]!r} is not among the models",
                 f"use one of {', '.join(models)}",
                 _row(("lead", key), lines),
                 f"lead.{key}",
             )
-    if models.get(settings["lead"]["model"], "").startswith("bayes"):
+    if models.get(lead["model"], "").startswith("bayes"):
         what = "the leading model must be a frequentist one; the Bayesian one leads through small_k_model"
         yield Problem(file, what, "name a random_effects model", _row(("lead", "model"), lines), "lead.model")
-    if "bayes_mcmc" in (models.get(settings["lead"]["model"]), models.get(settings["lead"]["small_k_model"])):
+    if "bayes_mcmc" in (models.get(lead["model"]), models.get(lead["small_k_model"])):
         what = "a sampled model cannot lead: the printed numbers come from the deterministic engines"
         yield Problem(file, what, "name a bayes_exact model", _row(("lead",), lines), "lead")
-    bayesian = any(estimator.startswith("bayes") for estimator in models.values())
-    for i, item in enumerate(settings["analyses"]):
-        path = ("analyses", i)
-        if bayesian and item["measure"] == "MD" and "patient_sd" not in item:
+
+
+def _measure_checks(
+    item: Mapping[str, Any],
+    path: Path,
+    models: Sequence[Mapping[str, Any]],
+    file: str,
+    lines: Mapping[Path, int],
+) -> Iterator[Problem]:
+    """Find measures that lack what a model needs, or that a contrast cannot be read in."""
+    bayesian = any(model["estimator"].startswith("bayes") for model in models)
+    if bayesian and item["measure"] == "MD" and "patient_sd" not in item:
+        yield Problem(
+            file,
+            "a mean difference with a Bayesian model needs patient_sd: the prior of tau is scaled by it",
+            "add patient_sd: {value: …, source: …}, the between-patient SD in the unit of the analysis",
+            _row(path, lines),
+            f"{_place(path)} ({item['id']})",
+        )
+    if item.get("contrast") == "active_arm" and (item["measure"], item["source"]) != ("MD", "trials"):
+        yield Problem(
+            file,
+            "a change inside the active arm is read from trials, in the native unit",
+            "set source: trials and measure: MD, or remove contrast",
+            _row((*path, "contrast"), lines),
+            f"{_place(path)}.contrast ({item['id']})",
+        )
+
+
+def _relevance_checks(
+    item: Mapping[str, Any], path: Path, file: str, lines: Mapping[Path, int]
+) -> Iterator[Problem]:
+    for j, line in enumerate(item["relevance"]):
+        if item["measure"] in ("LOGRATIO", *RATIO_MEASURES) and line["value"] <= 0:
+            place = (*path, "relevance", j, "value")
             yield Problem(
-                file,
-                "a mean difference with a Bayesian model needs patient_sd: the prior of tau is scaled by it",
-                "add patient_sd: {value: …, source: …}, the between-patient SD in the unit of the analysis",
-                _row(path, lines),
-                f"{_place(path)} ({item['id']})",
+                file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
             )
-        if item.get("contrast") == "active_arm" and (item["measure"], item["source"]) != ("MD", "trials"):
-            yield Problem(
-                file,
-                "a change inside the active arm is read from trials, in the native unit",
-                "set source: trials and measure: MD, or remove contrast",
-                _row((*path, "contrast"), lines),
-                f"{_place(path)}.contrast ({item['id']})",
-            )
-        yield from _moderator_checks(item, path, file, lines)
-        for j, line in enumerate(item["relevance"]):
-            if item["measure"] in ("LOGRATIO", *RATIO_MEASURES) and line["value"] <= 0:
-                place = (*path, "relevance", j, "value")
-                yield Problem(
-                    file, "a ratio is above zero", "give the ratio itself", _row(place, lines), _place(place)
-                )
-    yield from _not_finite(settings, (), file, lines)
-    yield from _prior_checks(settings, file, lines)
 
 
 def _not_finite(value: Any, path: Path, file: str, lines: Mapping[Path, int]) -> Iterator[Problem]:

@@ -175,6 +175,35 @@ class ConfidenceCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingResults:
+    """What the known missing results could do to the pool, or the reason why that was not computed.
+
+    Attributes
+    ----------
+    missing : int
+        Number of missing studies.
+    se : float or None
+        Standard error of a typical pooled study (the median variance), given to each missing one.
+    includes_from, includes_to : float or None
+        With the missing studies the leading interval includes zero exactly where their mean effect lies between
+        these, on the scale of the analysis.
+    value, low, high : float or None
+        Pooled mean and interval if the mean of the missing studies were zero.
+    not_run : str
+        Why there is no bound; empty where there is one.
+    """
+
+    missing: int
+    se: float | None = None
+    includes_from: float | None = None
+    includes_to: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    not_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Refits:
     """The refits of one analysis that were asked for, by the id of their check."""
 

@@ -228,7 +228,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One row of the outcome dictionary: canonical unit, and which way is better."""
+    """One row of the outcome dictionary: canonical unit, which way is better, whether it stands in for health."""
 
     id: str
     label: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,9 @@ from k2meta.challenge import (
     table,
     target,
 )
+from k2meta.challenge.score import _count, _in_synthetic, _Synthetic
 from k2meta.challenge.words import COLUMNS, exact_interval
+from k2meta.commands.challenge import challenge
 from tests.records.review import asked
 
 ROOT = Path(__file__).parents[2]
@@ -182,6 +186,28 @@ def test_the_published_challenge_is_whole_and_says_what_it_says() -> None:
             cells = f"| {ERRORS[row['error']].title} | {row['table']} | {row['caught']} of {row['injections']} |"
             assert cells in page
     assert (page.count("**missed**") > 0) == any(row["met"] == "no" for row in rows)
+
+
+def test_a_published_row_is_what_the_command_writes_to_the_byte(tmp_path: Path) -> None:
+    # The row with the most misses; the whole table takes minutes.
+    error = "coverage_90"
+    told = inspect.signature(challenge).parameters
+    seed, injections = told["seed"].default, told["injections"].default
+    outcome = _count(ERRORS[error], "PWV", _in_synthetic(ERRORS[error], _Synthetic("PWV", seed), injections))
+    io.write_table(tmp_path / "table.csv", *table(Score(seed, injections, (outcome,), ())))
+    head, row = (tmp_path / "table.csv").read_bytes().splitlines()
+    published = (ROOT / "validation" / "challenge" / "table.csv").read_bytes().splitlines()
+    assert published[0] == head
+    assert row in published
+
+
+def test_every_number_of_the_published_table_is_written_as_the_command_writes_it(tmp_path: Path) -> None:
+    path = ROOT / "validation" / "challenge" / "table.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    parsed = [[float(cell) if re.fullmatch(r"[0-9.e-]+", cell) else cell for cell in row] for row in rows]
+    io.write_table(tmp_path / "table.csv", head, parsed)
+    assert (tmp_path / "table.csv").read_bytes() == path.read_bytes()
 
 
 def test_a_p_near_one_tells_nothing_about_standard_errors() -> None:

@@ -18,14 +18,11 @@ EXACT = 1e-10  # one formula written twice
 LIMIT = 1e-3  # a large-sample limit, reached at n = 1e6
 
 
-def test_p_t_z_and_f_of_one_test_give_one_standard_error() -> None:
+def test_p_and_interval_of_one_test_give_one_standard_error() -> None:
     estimate, se, df = -1.7, 0.6, 31
     t = estimate / se
     p_t, p_z = 2 * stats.t.sf(abs(t), df), 2 * stats.norm.sf(abs(t))
     for found in (
-        recover.se_from_t(estimate, t),
-        recover.se_from_z(estimate, t),
-        recover.se_from_f(estimate, t**2),
         recover.se_from_p(estimate, p_t, df=df),
         recover.se_from_p(estimate, p_z),
         recover.se_from_ci(estimate - stats.t.ppf(0.975, df) * se, estimate + stats.t.ppf(0.975, df) * se, df=df),
@@ -39,11 +36,6 @@ def test_a_tiny_p_value_keeps_its_digits(df: float | None) -> None:
     se = recover.se_from_p(3.0, 1e-30, df=df)
     tail = stats.norm.sf(3.0 / se) if df is None else stats.t.sf(3.0 / se, df)
     assert 2 * tail == pytest.approx(1e-30, rel=1e-6)
-
-
-def test_the_sd_of_an_arm_comes_back_from_the_interval_of_its_mean() -> None:
-    half = stats.t.ppf(0.95, 24) * 7.5 / math.sqrt(25)
-    assert recover.sd_from_ci(4 - half, 4 + half, 25, level=0.9) == pytest.approx(7.5, rel=EXACT)
 
 
 def test_the_iqr_of_a_large_normal_sample_gives_its_sd() -> None:
@@ -99,10 +91,7 @@ def test_events_of_arms_add_up() -> None:
         (lambda: recover.se_from_p(0, 0.3), "no standard error"),
         (lambda: recover.se_from_p(2, 1.0), "no standard error"),
         (lambda: recover.se_from_p(2, 0.03, df=-1), "degrees of freedom"),
-        (lambda: recover.se_from_t(2, 0), "no standard error"),
-        (lambda: recover.se_from_f(2, -4), "must be above zero"),
         (lambda: recover.sd_from_se(-1, 10), "no standard deviation"),
-        (lambda: recover.sd_from_ci(1, 2, 1), "degrees of freedom"),
         (lambda: recover.sd_from_range(3, 3, 20), "no width"),
         (lambda: recover.sd_from_iqr(1, 3, 1), "at least 2 values"),
         (lambda: combine_arms([1, 2], [1, -1], [5, 5]), r"sd\[1\] = -1"),

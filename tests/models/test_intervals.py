@@ -14,7 +14,6 @@ from k2meta.models.bootstrap import confidence_distribution
 from k2meta.models.counts import mantel_haenszel, peto
 from k2meta.models.errors import InputError, UnknownMethodError
 from k2meta.models.generalised_q import (
-    DISTRIBUTION_ERROR,
     WEIGHTS,
     confidence_density,
     distribution,
@@ -42,8 +41,9 @@ QUADRATURE = 1e-7
 CLOSED = 1e-12
 # pimeta prints seven digits, but of searches that stop at about 1e-5.
 PIMETA = 3e-5
-# Variances within two decades; DISTRIBUTION_ERROR is the bound for nine.
+# Stated absolute error of a probability of Q: with variances within two decades, and across nine.
 PROBABILITY = 1e-12
+DISTRIBUTION_ERROR = 2e-10
 # 25,000 draws: the SE of a 2.5 % quantile of this distribution is about 0.006.
 DRAWN = 0.02
 

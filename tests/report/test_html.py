@@ -535,3 +535,9 @@ def test_protocol_deviations_and_versions_are_printed_or_said_to_be_missing() ->
     assert "<li>A later reading.</li>" in render(
         [named(3, "MD")], review=replace(told, deviations=("A later reading.",))
     )
+
+
+def test_the_limits_name_the_outcomes_that_the_dictionary_calls_surrogates() -> None:
+    named = render(surrogates=["Pulse wave velocity", "<i>score</i>"])
+    assert "how long they live: Pulse wave velocity; &lt;i&gt;score&lt;/i&gt;." in named
+    assert "Surrogates, which" not in render()

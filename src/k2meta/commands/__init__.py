@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -13,7 +15,7 @@ from k2meta.commands.crate import crate
 from k2meta.commands.effects import effects
 from k2meta.commands.figures import figures
 from k2meta.commands.fits import fits
-from k2meta.commands.intake import export_project, import_files
+from k2meta.commands.intake import NamesItsFormats, export_project, import_files
 from k2meta.commands.mcmc import mcmc
 from k2meta.commands.metadata import metadata
 from k2meta.commands.new import new
@@ -35,6 +37,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Clinical-trial meta-analysis, reproducible from the printed cell to the sentence.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("k2meta"))
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 for name, tool in (
     ("new", new),
     ("import", import_files),
@@ -45,7 +64,8 @@ for name, tool in (
     ("calibrate", calibrate),
     ("metadata", metadata),
 ):
-    app.command(name, rich_help_panel="For people")(tool)
+    kind = NamesItsFormats if name in ("import", "export") else None
+    app.command(name, rich_help_panel="For people", cls=kind)(tool)
 for stage in STAGES:
     app.command(rich_help_panel="Stages, in the order in which snakemake runs them")(stage)
 

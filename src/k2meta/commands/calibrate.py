@@ -76,7 +76,7 @@ def calibrate(
     prior: PriorNames = None,
     simulations: Annotated[int, typer.Option(min=1, help="Simulated meta-analyses for each prior.")] = 2000,
     studies: Annotated[int, typer.Option(min=1, help="Studies in each simulated meta-analysis.")] = 5,
-    seed: int = 20,
+    seed: Annotated[int, typer.Option(help="Base seed; each simulation derives its own from it.")] = 20,
 ) -> None:
     """Simulate, ask, rank: exit code 0 when every row of the table passed, 1 when one did not, 2 for bad settings.
 

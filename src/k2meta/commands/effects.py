@@ -20,8 +20,7 @@ RecordsFile = Annotated[Path, typer.Option("--records", help="Records of the fir
 
 def effects(
     config: ConfigFile = CONFIG,
-    records: Annotated[Path, typer.Option("--records", help="Records of the first stage.")] = RESULTS
-    / "records.json",
+    records: RecordsFile = RESULTS / "records.json",
     into: Into = RESULTS / "effects",
 ) -> None:
     """Choose one result per trial for every analysis and derive yi and vi from it."""

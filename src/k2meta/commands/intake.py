@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from k2meta import io
 from k2meta.types import Problem, ProjectError
@@ -19,8 +20,25 @@ LOG = "import-log.csv"
 STAGES = ("follow", "change")
 
 
+class NamesItsFormats(TyperCommand):
+    """A command whose help names the formats and spellings that are registered, looked up when it is printed."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        from k2meta.intake import ACCEPT, EXPORTERS, IMPORTERS
+
+        formats = IMPORTERS if self.name == "import" else EXPORTERS
+        spellings = "; ".join(f"{name} ({words})" for name, words in ACCEPT.items())
+        named = {"format": f"One of {', '.join(formats)}.", "accept": f"Repeatable: {spellings}."}
+        params: list[Any] = [*self.params]
+        for param in params:
+            if param.name in named:
+                param.help = f"{param.help} {named[param.name]}"
+        super().format_help(ctx, formatter)
+
+
 def import_files(
-    format: Annotated[str, typer.Argument(help="Format of the files; see config/README.md.")],
+    format: Annotated[str, typer.Argument(help="Format of the files (config/README.md).")],
     files: Annotated[list[Path], typer.Argument(help="Files of that format, or a zip archive of them.")],
     into: Annotated[Path, typer.Option("--into", help="Project folder; its data/ is written.")],
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite data files that exist.")] = False,
@@ -130,7 +148,7 @@ def _tell(found: Intake, names: list[str]) -> None:
 
 
 def export_project(
-    format: Annotated[str, typer.Argument(help="Format to write; see config/README.md.")],
+    format: Annotated[str, typer.Argument(help="Format to write (config/README.md).")],
     folder: Annotated[Path, typer.Argument(help="Project folder: holds data/ and config/.")],
     into: Annotated[Path, typer.Option("--into", help="Folder to write to.")],
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite files that exist.")] = False,

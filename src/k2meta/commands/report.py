@@ -42,6 +42,7 @@ def report(
     settings = io.read_config(results / "config.json")
     found = io.read_records(results / "records.json")
     analyses = [io.read_analysis(results, spec, settings, found.queries) for spec in settings.analyses]
+    asked = {name for spec in settings.analyses for name in spec.outcomes}
     gates = _gates(analyses, settings)
     told = [traced(analysis) for analysis in analyses]
     built = io.read_json(provenance)
@@ -58,6 +59,7 @@ def report(
         strips={analysis.spec.id: strip(analysis) for analysis in analyses},
         gates=gates,
         outcomes=labels,
+        surrogates=[outcome.label for outcome in found.outcomes if outcome.surrogate and outcome.id in asked],
         check_notes=found.notes,
         claims=decide(numbered(read_claims(found.claims), "claims"), told),
         methods=methods_text(numbered(settings, "config"), told, _shown(built)["software"], labels),

@@ -44,7 +44,11 @@ DENSITIES = 80
 
 
 def sensitivity(config: ConfigFile = CONFIG, results: ResultsFolder = RESULTS) -> None:
-    """Refit every analysis without each trial and under other priors, and recompute it with a second engine."""
+    """Run the checks that the settings name, of the model that leads each answer.
+
+    They are leave_one_out, influence, small_study, second_engine, cumulative, baujat, gosh, multiverse,
+    confidence_curve, subgroups, prior_strip, model_averaging, conversions, meta_regression and missing_results.
+    """
     settings = io.read_config(config)
     records = {record.extraction_id: record for record in io.read_records(results / "records.json").records}
     for spec in settings.analyses:
@@ -263,14 +267,7 @@ def _missing(rows: Sequence[Effect], dropped: Sequence[Dropped], spec: Spec, set
         lead, _ = settings.lead.of(len(rows))
         fit = estimator(settings.model(lead), spec, settings.level)(np.array([row.yi for row in rows]), vi)
         mu, tau2 = fit.mu, fit.tau2.value
-    found = SENSITIVITY["missing_results"](vi, missing, mu=mu.value, low=mu.low, high=mu.high, tau2=tau2)
-    return MissingResults(
-        found.missing,
-        found.se,
-        found.includes_from,
-        found.includes_to,
-        found.value,
-        found.low,
-        found.high,
-        found.not_run,
+    found: MissingResults = SENSITIVITY["missing_results"](
+        vi, missing, mu=mu.value, low=mu.low, high=mu.high, tau2=tau2
     )
+    return found

@@ -11,15 +11,11 @@ __all__ = [
     "critical_value",
     "d_from_log_odds_ratio",
     "d_from_t",
-    "sd_from_ci",
     "sd_from_iqr",
     "sd_from_range",
     "sd_from_se",
     "se_from_ci",
-    "se_from_f",
     "se_from_p",
-    "se_from_t",
-    "se_from_z",
 ]
 
 
@@ -77,41 +73,11 @@ def se_from_p(estimate: float, p: float, *, df: float | None = None) -> float:
     return abs(estimate) / statistic
 
 
-def se_from_t(estimate: float, t: float) -> float:
-    """Return the standard error |estimate / t| behind a t statistic; the signs of the two are not compared.
-
-    Raises
-    ------
-    RecoverError
-        For an estimate or a statistic of zero: neither carries a standard error.
-    """
-    if 0 in (estimate, t) or not math.isfinite(estimate) or not math.isfinite(t):
-        raise RecoverError(f"estimate {estimate:g} with a statistic of {t:g} carries no standard error")
-    return abs(estimate / t)
-
-
-def se_from_z(estimate: float, z: float) -> float:
-    """Return the standard error |estimate / z| behind a z statistic; see `se_from_t`."""
-    return se_from_t(estimate, z)
-
-
-def se_from_f(estimate: float, f: float) -> float:
-    """Return the standard error |estimate| / sqrt(f) behind an F statistic with one numerator df."""
-    if not f > 0:
-        raise RecoverError(f"F = {f:g} carries no standard error; it must be above zero")
-    return se_from_t(estimate, math.sqrt(f))
-
-
 def sd_from_se(se: float, n: float) -> float:
     """Return the standard deviation of one arm from the standard error of its mean."""
     if se < 0 or not n >= 1:
         raise RecoverError(f"SE {se:g} with n = {n:g} carries no standard deviation")
     return se * math.sqrt(n)
-
-
-def sd_from_ci(low: float, high: float, n: float, *, level: float = 0.95) -> float:
-    """Return the standard deviation of one arm from the t interval of its mean, n - 1 degrees of freedom."""
-    return sd_from_se(se_from_ci(low, high, level=level, df=n - 1), n)
 
 
 def sd_from_range(low: float, high: float, n: float) -> float:

@@ -147,7 +147,7 @@ def _panels(
     lower = draw_axis(sheet, scale, analysis.spec.measure, bottom) + 1.6 * SMALL
     draw_axis(sheet, _tau_scale(taus), "MD", bottom)
     lower = draw_directions(sheet, scale, analysis.spec, lower, MARGIN, WIDTH - MARGIN) + 4
-    for text in (_told(analysis, fit), *words.heterogeneity(analysis)):
+    for text in (_told(analysis), *words.heterogeneity(analysis)):
         for line in wrapped(text, SMALL, WIDTH - 2 * MARGIN):
             lower += PITCH
             sheet.text(MARGIN, lower, line, size=SMALL)
@@ -200,7 +200,7 @@ def _event(spec: Spec, at: float, above: bool) -> str:
     return f"P(μ {'>' if above else '<'} {words.short(value, 3) if at else words.written(value, 0)})"
 
 
-def _told(analysis: Analysis, fit: Fit) -> str:
+def _told(analysis: Analysis) -> str:
     """Say what the probabilities are of, and that they rest on the model and its prior."""
     spec = analysis.spec
     mean = "average ratio" if spec.measure == "LOGRATIO" else "mean effect"

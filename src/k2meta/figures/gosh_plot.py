@@ -73,7 +73,7 @@ def draw(analysis: Analysis) -> Figure:
         lower = draw_axis(sheet, x, spec.measure, y.left + panel.APART) + 14
         lower = _studies(sheet, studies, x, lower, label)
         base = draw_directions(sheet, x, spec, lower + 8, MARGIN, WIDTH - MARGIN) + 4
-        figure = sheet.finish(panel.paragraph(sheet, _notes(analysis, found), base) + MARGIN)
+        figure = sheet.finish(panel.paragraph(sheet, _notes(found), base) + MARGIN)
     return Figure(figure, f"GOSH plot. {words.summary(analysis)} {caption(analysis)}", _data(analysis, found))
 
 
@@ -116,7 +116,7 @@ def _studies(sheet: Sheet, studies: list[WithWithout], x: Scale, y: float, label
     return y
 
 
-def _notes(analysis: Analysis, found: SubsetMap) -> str:
+def _notes(found: SubsetMap) -> str:
     kind = "All" if found.exact else "A random sample of"
     text = f"{kind} {count(found.subsets)} subsets. Darker: more of them, in steps of a logarithm. "
     text += "Bars: median and quartiles of the pooled effect over the subsets with and without a study."

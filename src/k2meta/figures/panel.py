@@ -53,11 +53,11 @@ def lines(sheet: Sheet, y: float, texts: Iterable[str], size: float, colour: str
     return y
 
 
-def paragraph(sheet: Sheet, text: str, y: float, *, colour: str = MUTED) -> float:
+def paragraph(sheet: Sheet, text: str, y: float) -> float:
     """Set a paragraph over the width of the sheet below ``y``; empty text takes no room."""
     if not text:
         return y
-    return lines(sheet, y, wrapped(legible(text), SMALL, sheet.width - 2 * MARGIN), SMALL, colour)
+    return lines(sheet, y, wrapped(legible(text), SMALL, sheet.width - 2 * MARGIN), SMALL, MUTED)
 
 
 def y_axis(sheet: Sheet, scale: Scale, x: float, name: str, measure: str = "MD") -> None:

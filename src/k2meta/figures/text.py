@@ -43,13 +43,13 @@ def _font(weight: Weight) -> FT2Font:
     return get_font(font_file(weight))
 
 
-def legible(text: str, weight: Weight = "normal") -> str:
+def legible(text: str) -> str:
     """Return text on one line that the bundled font can draw, one square for each character it lacks.
 
     Control, format and unassigned characters (among them line breaks, direction overrides and half
     surrogate pairs) are taken out; runs of white space become one space.
     """
-    font = _font(weight)
+    font = _font("normal")
     kept: list[str] = []
     for char in unicodedata.normalize("NFC", text):
         if char in (THIN_SPACE, NO_BREAK):

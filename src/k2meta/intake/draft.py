@@ -54,10 +54,10 @@ def schemas() -> Mapping[str, Schema]:
     return found
 
 
-def slug(label: str, longest: int = 28) -> str:
-    """Return letters and digits of a label, without accents: ``De Meyere 1992`` → ``DeMeyere1992``."""
+def slug(label: str) -> str:
+    """Return at most 28 letters and digits of a label, without accents: ``De Meyere 1992`` → ``DeMeyere1992``."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode("ascii")
-    return re.sub(r"[^A-Za-z0-9]", "", plain)[:longest]
+    return re.sub(r"[^A-Za-z0-9]", "", plain)[:28]
 
 
 def outcome_slug(label: str) -> str:
@@ -144,10 +144,10 @@ class Draft:
         self._taken[table].add(found)
         return found
 
-    def trial_cell(self, row: Row, field: str, read: Read, words: Iterable[str] = ()) -> None:
+    def trial_cell(self, row: Row, field: str, read: Read) -> None:
         """Write a cell of a trial; another value in a later row is a problem, never overwritten in silence."""
         before = row.get(field, "")
-        cleaned = self.cleaned(read, field in _numeric("trials"), words)
+        cleaned = self.cleaned(read, field in _numeric("trials"))
         if cleaned is None or not cleaned.text or cleaned.text == before:
             return
         if before:

@@ -183,7 +183,7 @@ def _numbers(
         else:
             _compare(one, rederived(measure, _known(cells), level), cell, row, draft)
     elif one.name == "IV_DATA":
-        found = _inverse_variance(outcome, one, measure, level, cell, row, draft)
+        found = _inverse_variance(one, measure, level, cell, row, draft)
         if one.attributes.get("ESTIMABLE") != "NO":
             studies.add(found, ("yi", "se"))
     else:
@@ -203,7 +203,7 @@ def _level(outcome: Element, name: str = "CI_STUDY") -> float:
 
 
 def _inverse_variance(
-    outcome: Element, one: Element, measure: str, level: float, cell: Callable[[str], Read], row: Row, draft: Draft
+    one: Element, measure: str, level: float, cell: Callable[[str], Read], row: Row, draft: Draft
 ) -> dict[str, float]:
     """Write an estimate (a logarithm as the ratio) with its SE; return both on the scale of the model."""
     for total, field in (("TOTAL_1", "n_treat"), ("TOTAL_2", "n_ctrl")):

@@ -119,6 +119,6 @@ class Intake:
         return tuple(decision for decision in self.decisions if decision.kind == "query")
 
 
-def refuse(file: str, what: str, fix: str, *, row: int | None = None, column: str | None = None) -> ProjectError:
+def refuse(file: str, what: str, fix: str, *, row: int | None = None) -> ProjectError:
     """Return the error of a file that cannot be read at all."""
-    return ProjectError((Problem(file, what, fix, row, column),))
+    return ProjectError((Problem(file, what, fix, row),))

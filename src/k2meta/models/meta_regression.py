@@ -479,7 +479,7 @@ def meta_regression(
     found = ESTIMATORS[tau2](contrasts)
     solved = weighted_least_squares(y, 1.0 / (data.v + found.value), design.X)
     solved.beta[0] += data.shift
-    without = _tau2_without(y, data.v, design, contrasts, tau2)
+    without = _tau2_without(y, data.v, design, tau2)
     return _result(Working(y + data.shift, design.X, data.v + found.value, design.names), design, contrasts,
                    found, solved, without, tau2, interval, level)  # fmt: skip
 
@@ -491,7 +491,7 @@ def _not_run(k: int, design: Design, method: str, interval: str, level: float) -
     return MetaRegression(k, design.names, method, interval, level, exploratory=True, not_run=reason)
 
 
-def _tau2_without(y: Vector, vi: Vector, design: Design, contrasts: Contrasts, method: str) -> float | None:
+def _tau2_without(y: Vector, vi: Vector, design: Design, method: str) -> float | None:
     """Return tau2 with the intercept alone, or for equal effects the mean square Q / df that R2 compares."""
     if not design.intercept or not design.moderators:
         return None

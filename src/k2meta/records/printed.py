@@ -85,10 +85,6 @@ class Interval:
         """Return the distance between the intervals, 0 where they overlap."""
         return 0.0 if self.overlaps(other) else max(other.low - self.high, self.low - other.high)
 
-    def hull(self, other: Interval) -> Interval:
-        """Return the smallest interval that holds both."""
-        return Interval(min(self.low, other.low), max(self.high, other.high))
-
 
 def exactly(value: float) -> Interval:
     """Return the interval of a number known without rounding (a sample size, a count)."""

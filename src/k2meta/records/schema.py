@@ -10,6 +10,7 @@ from typing import Any
 from k2meta.records.cells import Fault, nearest, parse_integer, parse_number
 from k2meta.types import Cell, Problem
 
+FILE = "data/datapackage.json"
 _NUMERIC = ("number", "integer", "year")
 _TYPES = ("string", *_NUMERIC)
 _CONSTRAINTS = ("required", "unique", "enum", "minimum", "maximum", "pattern")
@@ -54,27 +55,23 @@ class Schema:
     missing: tuple[str, ...] = ("",)
 
 
-def read_schemas(
-    dictionary: Mapping[str, Any], file: str = "data/datapackage.json"
-) -> tuple[dict[str, Schema], list[Problem]]:
+def read_schemas(dictionary: Mapping[str, Any]) -> tuple[dict[str, Schema], list[Problem]]:
     """Read the table schemas of a parsed Frictionless data package, with every problem of the package."""
     resources = dictionary.get("resources") if isinstance(dictionary, Mapping) else None
     if not isinstance(resources, list) or not resources:
         fix = "list one resource per CSV file"
-        return {}, [Problem(file, "the package lists no resources", fix, rule="Frictionless data package")]
+        return {}, [Problem(FILE, "the package lists no resources", fix, rule="Frictionless data package")]
     problems: list[Problem] = []
     schemas: dict[str, Schema] = {}
     for number, resource in enumerate(resources, start=1):
         try:
             schema = _schema(str(resource["name"]), resource["schema"])
             problems += [
-                problem
-                for item in resource["schema"]["fields"]
-                for problem in _unsupported(schema.name, item, file)
+                problem for item in resource["schema"]["fields"] for problem in _unsupported(schema.name, item)
             ]
         except (KeyError, TypeError, ValueError, AttributeError):
             what = f"resource {number} has no readable name, fields, keys or bounds"
-            problems.append(Problem(file, what, "describe it as a Frictionless table schema"))
+            problems.append(Problem(FILE, what, "describe it as a Frictionless table schema"))
         else:
             schemas[schema.name] = schema
     return schemas, problems
@@ -127,17 +124,17 @@ def _compiles(pattern: str) -> bool:
     return True
 
 
-def _unsupported(resource: str, item: Mapping[str, Any], file: str) -> Iterable[Problem]:
+def _unsupported(resource: str, item: Mapping[str, Any]) -> Iterable[Problem]:
     """Name what the dictionary asks for and nothing here would test: it must not pass in silence."""
     where = f'field "{item.get("name", "")}" of resource "{resource}"'
     kind = item.get("type", "string")
     if kind not in _TYPES:
-        yield Problem(file, f'{where} has the type "{kind}"', f"use one of {', '.join(_TYPES)}")
+        yield Problem(FILE, f'{where} has the type "{kind}"', f"use one of {', '.join(_TYPES)}")
     for rule in item.get("constraints", {}):
         if rule not in _CONSTRAINTS:
-            yield Problem(file, f'{where} has the constraint "{rule}"', f"use one of {', '.join(_CONSTRAINTS)}")
+            yield Problem(FILE, f'{where} has the constraint "{rule}"', f"use one of {', '.join(_CONSTRAINTS)}")
     if not _compiles(str(item.get("constraints", {}).get("pattern", ""))):
-        yield Problem(file, f"{where} has a pattern that is not a regular expression", "mend the pattern")
+        yield Problem(FILE, f"{where} has a pattern that is not a regular expression", "mend the pattern")
 
 
 def parse_cell(field: Field, text: str, missing: Sequence[str] = ("",)) -> Cell | Fault:

@@ -74,6 +74,7 @@ def render_html(
     strips: Mapping[str, str] | None = None,
     gates: Mapping[str, tuple[str, ...]] | None = None,
     outcomes: Mapping[str, str] | None = None,
+    surrogates: Sequence[str] = (),
     check_notes: Sequence[CheckNote] = (),
     claims: Sequence[Decided] = (),
     methods: Sequence[tuple[str, tuple[str, ...]]] = (),
@@ -99,6 +100,8 @@ def render_html(
         Analysis id to the failures of the sampler's diagnostics gate, empty where it passed.
     outcomes : mapping, optional
         Outcome id to the label people read.
+    surrogates : sequence of str, optional
+        Labels of the outcomes in question that the outcome dictionary calls surrogates.
     check_notes : sequence of CheckNote, optional
         What the data checks looked at or could not look at.
     claims : sequence of Decided, optional
@@ -153,7 +156,8 @@ def render_html(
         "counts": _counts(queries),
         "check_notes": tuple(note.said for note in check_notes),
         "read_as": read_as(analyses),
-        "surrogates": tuple(dict.fromkeys(a.spec.caveat for a in analyses if a.spec.caveat)),
+        "surrogates": tuple(surrogates),
+        "caveats": tuple(dict.fromkeys(a.spec.caveat for a in analyses if a.spec.caveat)),
         "models": fitted_models(analyses),
         "priors": priors(analyses),
         "lines": relevance_lines(analyses),

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from k2meta.models.errors import InputError
 from k2meta.models.inputs import vector
-
-
-@dataclass(frozen=True, slots=True)
-class MissingBound:
-    """What missing studies could do to the interval of a pool.
-
-    Attributes
-    ----------
-    missing : int
-        Number of missing studies.
-    se : float or None
-        Standard error of a typical pooled study (the median variance), given to each missing one.
-    includes_from, includes_to : float or None
-        With the missing studies the interval includes zero exactly where their mean effect lies between these.
-    value, low, high : float or None
-        Pooled mean and interval if the mean of the missing studies were zero.
-    not_run : str
-        Why there is no bound; empty where there is one.
-    """
-
-    missing: int
-    se: float | None = None
-    includes_from: float | None = None
-    includes_to: float | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    not_run: str = ""
+from k2meta.refits import MissingResults
 
 
 def missing_results(
     vi: ArrayLike, missing: int, *, mu: float, low: float, high: float, tau2: float
-) -> MissingBound:
+) -> MissingResults:
     """Return the mean effect of missing studies at which an interval begins and ceases to include zero.
 
     Each missing study gets the median variance of the pooled ones. The between-study variance is held at that of
@@ -63,7 +35,7 @@ def missing_results(
 
     Returns
     -------
-    MissingBound
+    MissingResults
         With ``not_run`` for fewer than two pooled studies or no missing one.
 
     Raises
@@ -73,9 +45,11 @@ def missing_results(
     """
     v = vector("vi", vi)
     if len(v) < 2:
-        return MissingBound(missing, not_run=f"k = {len(v)}: nothing is pooled that missing results could change")
+        return MissingResults(
+            missing, not_run=f"k = {len(v)}: nothing is pooled that missing results could change"
+        )
     if missing < 1:
-        return MissingBound(missing, not_run="no missing result is known")
+        return MissingResults(missing, not_run="no missing result is known")
     if np.any(v <= 0) or tau2 < 0 or not (math.isfinite(high - low) and low <= mu <= high):
         raise InputError("needs positive variances, tau2 of at least zero and a finite interval around its mean")
     typical = float(np.median(v))
@@ -83,7 +57,7 @@ def missing_results(
     total, shrink = pooled + added, math.sqrt(pooled / (pooled + added))
     below, above = (mu - low) * shrink, (high - mu) * shrink
     at_zero = pooled * mu / total
-    return MissingBound(
+    return MissingResults(
         missing,
         se=math.sqrt(typical),
         # The upper end touches zero at the first, the lower end at the second.

@@ -246,6 +246,13 @@ def headed(columns: Sequence[Column], name: str, label: str) -> tuple[Column, ..
     return tuple(replace(column, label=label) if column.id == name else column for column in columns)
 
 
+def prediction_columns(label: str) -> tuple[Column, ...]:
+    """Return the columns of an interval for a new study; ``label`` is the head of what people read."""
+    ends = ("prediction_low", "prediction_high")
+    shown = Column("prediction", label, show_interval(*ends), numeric=True, filed=False)
+    return (*map(Column, ends), shown)
+
+
 def show_count(name: str) -> Callable[[Row], str]:
     """Write a count."""
 

@@ -503,9 +503,14 @@ def fit_tile(
     work: Array,
     out: Array,
     flags: Bytes,
+    at: int,
     lanes: int,
 ) -> None:
-    """Fit one tile. ``tables``, shape (3, k + 1), are critical value, degrees of freedom and target of Q by k."""
+    """Fit one tile into ``lanes`` columns of ``out`` and ``flags``, from column ``at`` on.
+
+    ``tables``, shape (3, k + 1), are critical value, degrees of freedom and target of Q by k.
+    """
+    out, flags = out[:, at : at + lanes], flags[:, at : at + lanes]
     rows = max(1, int(n.max()))
     y, v = y[:rows], v[:rows]
     w, s, tau2 = np.empty((rows, LANES)), np.empty((SUMS, LANES)), np.zeros(LANES)
@@ -550,19 +555,7 @@ def fit_rows(
                 return start + lane
             else:
                 k[base + start + lane] = int(n[lane])
-        fit_tile(
-            method,
-            error,
-            tables,
-            n,
-            shift,
-            y,
-            v,
-            work,
-            out[:, base + start : base + start + lanes],
-            flags[:, base + start : base + start + lanes],
-            lanes,
-        )
+        fit_tile(method, error, tables, n, shift, y, v, work, out, flags, base + start, lanes)
     return -1
 
 
@@ -599,17 +592,5 @@ def fit_masks(
             load(row, var, y, v, shift, n, lane)
             if lane < lanes:
                 k[base + start + lane] = int(n[lane])
-        fit_tile(
-            method,
-            error,
-            tables,
-            n,
-            shift,
-            y,
-            v,
-            work,
-            out[:, base + start : base + start + lanes],
-            flags[:, base + start : base + start + lanes],
-            lanes,
-        )
+        fit_tile(method, error, tables, n, shift, y, v, work, out, flags, base + start, lanes)
     return -1
