@@ -42,7 +42,7 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     """Return the columns in which two trials share an identifier, with the identifier in words."""
     shared = {}
     for column, words in (("registration", "registration"), ("doi", "DOI"), ("pmid", "PMID")):
-        same = identifiers(here.get(column, "")) & identifiers(there.get(column, ""))
+        same = identifiers_in(here, column) & identifiers_in(there, column)
         if same:
             shared[column] = f"{words} {', '.join(sorted(same))}"
     fingerprint = [
@@ -56,11 +56,19 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     return shared
 
 
+def identifiers_in(cells: Mapping[str, str], column: str) -> frozenset[str]:
+    """Return the registration numbers, DOIs or PMIDs in a column, in one spelling.
+
+    The oldest PMIDs have a single digit; of a DOI or a registration number five are asked, so that words of a cell
+    are none.
+    """
+    return _identifiers(cells.get(column, ""), 1 if column == "pmid" else 5)
+
+
 @lru_cache(maxsize=16384)  # every trial is compared with every other one
-def identifiers(text: str) -> frozenset[str]:
-    """Return the registration numbers, DOIs or PMIDs in a cell in one spelling."""
+def _identifiers(text: str, digits: int) -> frozenset[str]:
     plain = re.sub(r"https?://(dx\.)?doi\.org/|doi:|pmid:?", " ", text.casefold())
-    return frozenset(part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5)
+    return frozenset(part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= digits)
 
 
 def _randomised(trial: Mapping[str, str]) -> float | None:
