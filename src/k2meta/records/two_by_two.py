@@ -173,7 +173,8 @@ def ratio_errors_of_counts(view: View) -> tuple[Finding, ...]:
     stated = math.log(high.value / low.value) / (2 * z)
     evidence = (
         f"interval: SE = (ln {high} − ln {low}) / (2 × {z:.2f}) = {brief(stated)}; "
-        f"counts: SE of ln {view.measure} = {brief(expected)}; ratio {brief(stated / expected)}, outside {_SE_RATIO[0]} to {_SE_RATIO[1]}"
+        f"counts: SE of ln {view.measure} = {brief(expected)}; "
+        f"ratio {brief(stated / expected)}, outside {_SE_RATIO[0]} to {_SE_RATIO[1]}"
     )
     fix = "check the level of the interval and the counts"
     severity: Severity | None = "note" if view.is_adjusted else None
