@@ -38,7 +38,7 @@ def export(project: Project) -> dict[str, bytes]:
             used[row["study_id"]] = None
         said = [why, *(doubts.get(row["extraction_id"], ()) if lines else ())]
         notes += [[row["extraction_id"], one] for one in said if one]
-    notes += [[one, said] for one in used if (said := _not_of_a_trial(trials[one]))]
+    notes += [[one, lost] for one in used if (lost := _not_of_a_trial(trials[one]))]
     arms = [[names[study], arm, _about(trials[study], side), arm] for study in used for side, arm in SIDES.items()]
     return {
         "study-information.csv": to_csv(INFORMATION, [[names[one], trials[one].get("year", "")] for one in used]),

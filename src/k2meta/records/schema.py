@@ -80,6 +80,20 @@ def read_schemas(
     return schemas, problems
 
 
+def allowed_values(dictionary: Mapping[str, Any], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return by column the values that the dictionary lists for it in any of the named tables."""
+    schemas, _ = read_schemas(dictionary)
+    found: dict[str, tuple[str, ...]] = {}
+    free: set[str] = set()
+    for name in names:
+        for field in schemas[name].fields.values() if name in schemas else ():
+            if field.enum:
+                found[field.name] = tuple(dict.fromkeys((*found.get(field.name, ()), *field.enum)))
+            else:
+                free.add(field.name)
+    return {column: values for column, values in found.items() if column not in free}
+
+
 def _schema(name: str, schema: Mapping[str, Any]) -> Schema:
     """Read the schema of one resource."""
     return Schema(
