@@ -18,6 +18,7 @@ from k2meta.commands import priors
 from k2meta.commands.fits import fit
 from k2meta.config import Model, against_data, fits_measure, parse, problems, proper
 from k2meta.models.priors import EMPIRICAL, EMPIRICAL_SOURCES, UNIT_INFORMATION
+from k2meta.records.schema import allowed_values
 from k2meta.types import Outcome, ProjectError
 from tests import samples
 
@@ -300,6 +301,20 @@ def test_a_mean_difference_is_in_the_unit_of_its_outcomes(
         assert problem.column == f"analyses[{i}].unit ({settings['analyses'][i]['id']})"
         assert f"the unit is {unit}, but the outcomes of this mean difference are in AU" in problem.what
         assert problem.fix.startswith("write unit: AU")
+
+
+def test_a_value_that_no_row_can_have_is_refused_with_its_neighbour(settings: dict[str, Any]) -> None:
+    i = _analysis(settings, "MD")
+    settings["analyses"][i]["where"]["design_class"] = ["rtc"]
+    shipped = io.read_json(CONFIG.parents[1] / "data" / "datapackage.json")
+    allowed = allowed_values(shipped, ["trials", "extractions", "cohorts"])
+    assert "rct" in allowed["design_class"]
+    (found,) = against_data(parse(settings), *_whole(settings), allowed)
+    name = settings["analyses"][i]["id"]
+    assert (found.column, found.value) == (f"analyses[{i}].where.design_class ({name})", "rtc")
+    assert found.fix == "write rct"
+    settings["analyses"][i]["where"]["design_class"] = ["rct"]
+    assert against_data(parse(settings), *_whole(settings), allowed) == ()
 
 
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -483,11 +483,16 @@ def _figure_checks(settings: Mapping[str, Any], file: str, lines: Mapping[Path, 
             yield Problem(file, what, fix, _row(place, lines), _place(place), item["id"])
 
 
-def against_data(config: Config, outcomes: Sequence[Outcome], columns: Sequence[str]) -> tuple[Problem, ...]:
+def against_data(
+    config: Config,
+    outcomes: Sequence[Outcome],
+    columns: Sequence[str],
+    allowed: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Problem, ...]:
     """Return what the analyses say and the data do not bear out.
 
-    Outcomes of the dictionary and columns that are not there, a direction against that of the outcomes, a mean
-    difference in another unit than theirs.
+    Outcomes of the dictionary and columns that are not there, values that a column cannot have (``allowed`` lists
+    those of a column), a direction against that of the outcomes, a mean difference in another unit than theirs.
     """
     found: list[Problem] = []
     known_outcomes = [outcome.id for outcome in outcomes]
@@ -508,9 +513,28 @@ def against_data(config: Config, outcomes: Sequence[Outcome], columns: Sequence[
                     what = f"{name!r} is not in {where}"
                     found.append(Problem(FILE, what, fix, None, f"analyses[{i}].{key} ({spec.id})", name))
         pooled = [outcome for outcome in outcomes if outcome.id in spec.outcomes]
+        found += _impossible_values(i, spec, allowed or {})
         found += _other_direction(i, spec, pooled)
         found += _other_unit(i, spec, pooled)
     return tuple(found)
+
+
+def _impossible_values(i: int, spec: Spec, allowed: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+    """Refuse a value that no row can have: it would select nothing in silence."""
+    asked = [
+        ("where", spec.where),
+        *((f"moderators[{j}].where", one.where) for j, one in enumerate(spec.moderators)),
+    ]
+    for key, where in asked:
+        for column, values in where.items():
+            for value in values:
+                if column not in allowed or value in allowed[column]:
+                    continue
+                known = allowed[column]
+                near = difflib.get_close_matches(value, known, n=1)
+                fix = f"write {near[0]}" if near else f"use one of {', '.join(known)}"
+                what = f"{value!r} is no value of {column} in data/datapackage.json, so no row can match"
+                yield Problem(FILE, what, fix, None, f"analyses[{i}].{key}.{column} ({spec.id})", value)
 
 
 def _other_direction(i: int, spec: Spec, outcomes: Sequence[Outcome]) -> Iterator[Problem]:

@@ -69,7 +69,8 @@ NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 class Records(msgspec.Struct, frozen=True):
     """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns.
 
-    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file.
+    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file. ``allowed`` holds the
+    values of the columns to which the data dictionary gives a list of them.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -80,6 +81,7 @@ class Records(msgspec.Struct, frozen=True):
     notes: tuple[CheckNote, ...] = ()
     claims: tuple[dict[str, str], ...] = ()
     judgements: Judgements = NO_JUDGEMENTS
+    allowed: dict[str, tuple[str, ...]] = {}
 
 
 # ---------------------------------------------------------------- text, JSON, YAML

@@ -20,6 +20,7 @@ from k2meta.commands.intake import _pools
 from k2meta.effects.select import select
 from k2meta.intake import EXPORTERS, IMPORTERS, Options, Project, Source
 from k2meta.intake.export_revman_web import OF_A_CONTRAST, _lost
+from k2meta.intake.revman_web import FOOTNOTE
 from k2meta.records import build_records
 from tests.intake.conftest import FILES, ROOT, rows
 from tests.intake.test_formats import effect
@@ -97,7 +98,7 @@ def test_arms_and_differences_come_back_from_the_revman_files(project: Project) 
     given = [one for one in sources(out) if one.name != "notes.csv"]
     found = IMPORTERS["revman_web"](given, Options(treatment="Treatment", control="Control", stage="follow"))
     back = {row["extraction_id"]: row for row in rows(found, "extractions")}
-    noted = {row["extraction_id"] for row in table(out["notes.csv"])}
+    noted = {row["id"] for row in table(out["notes.csv"])}
     compared = 0
     for row in project.tables["extractions"].rows:
         if row["extraction_id"] not in back:
@@ -114,12 +115,30 @@ def test_arms_and_differences_come_back_from_the_revman_files(project: Project) 
     assert len(back) > 30
     assert compared > 150
     labels = {row["study_id"]: row["label"] for row in project.tables["trials"].rows}
-    assert {row["label"] for row in rows(found, "trials")} <= set(labels.values())
+    assert {row["study_id"]: row["label"] for row in rows(found, "trials")}.items() <= labels.items()
+    for row in project.tables["extractions"].rows:
+        came = back.get(row["extraction_id"])
+        for column in FOOTNOTE if came else ():
+            # A row of counts alone has no scale of its own in the importer, and one is not invented.
+            assert came.get(column, "") == row[column] or not row[column], (row["extraction_id"], column)
+
+
+def test_every_cell_that_the_revman_files_do_not_hold_is_noted(project: Project) -> None:
+    listed = table(EXPORTERS["revman_web"](project)["notes.csv"])
+    notes = {row["id"]: row["note"] for row in listed if row["note"].startswith("not held: ")}
+    row = next(r for r in project.tables["extractions"].rows if r["role"] == "main" and r["change_mean_treat"])
+    said = notes[row["extraction_id"]].removeprefix("not held: ").split(", ")
+    assert {name for name in ("source_url", "source_locator", "sign_note", "confidence") if row[name]} <= set(said)
+    assert not set(said) & {*FOOTNOTE, "n_treat", "change_mean_treat", "change_sd_treat"}
+    trial = next(r for r in project.tables["trials"].rows if r["study_id"] == row["study_id"])
+    lost = notes[row["study_id"]].removeprefix("not held: ").split(", ")
+    held = {"study_id", "label", "year", "comparator", "vitamer"}
+    assert set(lost) == {name for name in trial if trial[name] and name not in held}
 
 
 def test_printed_numbers_that_a_query_doubts_are_noted_beside_the_export(project: Project) -> None:
     notes = table(EXPORTERS["revman_web"](project)["notes.csv"])
-    said = [row["note"] for row in notes if row["extraction_id"] == "Diederichsen2022-avc_agatston-1"]
+    said = [row["note"] for row in notes if row["id"] == "Diederichsen2022-avc_agatston-1"]
     assert any("diff_estimate = -17" in note for note in said)
 
 

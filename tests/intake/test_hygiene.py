@@ -263,3 +263,19 @@ def test_every_column_of_a_mapped_file_is_named() -> None:
     mapping = {"columns": {"Author": "label"}, "constants": {"outcome": "x"}}
     (problem,) = refusals("mapping", [text("t.csv", "Author,Autor\nA,B\n")], mapping=mapping)
     assert 'the column "Autor" is in neither columns nor ignore' in problem
+
+
+def test_the_options_for_a_comma_are_an_either_or_and_registry_files_have_no_decimal_comma() -> None:
+    fixes = {}
+    for name in ("a.csv", "a.json", "a.rm5"):
+        found = clean_number(Read(name, 1, "mean", "1,041"), Options())
+        assert isinstance(found, Problem)
+        fixes[name] = found.fix
+    assert "either --accept thousands" in fixes["a.csv"]
+    assert " or --decimal-comma" in fixes["a.csv"]
+    for name in ("a.json", "a.rm5"):
+        assert "--accept thousands" in fixes[name]
+        assert "--decimal-comma (" not in fixes[name]
+        cleaned = clean_number(Read(name, 1, "mean", "1,041"), Options(accept=frozenset({"thousands"})))
+        assert not isinstance(cleaned, Problem)
+        assert cleaned.text == "1041"

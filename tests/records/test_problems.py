@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,10 +13,15 @@ from hypothesis import strategies as st
 
 from k2meta.records import build_records
 from k2meta.records.cells import Fault, parse_number
+from k2meta.records.decisions import read_decisions
+from k2meta.records.identity import identifiers_in
+from k2meta.records.notices import by_identifier
+from k2meta.records.schema import Field, parse_cell, read_schemas
 from k2meta.types import Problem, Table
 from tests.records.review import Row, dictionary, problems_of, result, tables
 
 CELL = "baseline_mean_treat"
+ROOT = Path(__file__).parents[2]
 
 
 def only(given_tables: Mapping[str, Table]) -> Problem:
@@ -153,7 +161,8 @@ def test_the_constraints_of_the_dictionary_hold() -> None:
     trials = [{"study_id": "Trial one", "dose_ug_per_day": "-1"}, {"study_id": ""}]
     found = problems_of(tables(trials=trials))
     assert [(p.row, p.column) for p in found] == [(2, "dose_ug_per_day"), (2, "study_id"), (3, "study_id")]
-    assert [p.what for p in found][:2] == ["-1 is below 0", '"Trial one" does not match [A-Za-z0-9_-]{1,64}']
+    form = "letters, digits, _ and - (at most 64, no blank)"
+    assert [p.what for p in found][:2] == ["-1 is below 0", f'"Trial one" is not {form}']
 
 
 def test_a_rule_that_nothing_would_test_is_refused_in_the_dictionary() -> None:
@@ -196,3 +205,86 @@ def test_every_problem_of_every_file_comes_at_once_in_order() -> None:
         ("queries.csv", 2, "status"),
         ("trials.csv", 2, "year"),
     ]
+
+
+def test_every_dictionary_has_the_optional_columns_that_the_manual_of_the_data_names() -> None:
+    manual = (ROOT / "data" / "README.md").read_text("utf-8")
+    named = {
+        (name, table or "extractions")
+        for name, table in re.findall(r"^`(\w+)` \((?:in `(\w+)\.csv`, )?optional\)", manual, re.M)
+    }
+    assert named >= {("control_group", "extractions"), ("integer", "outcomes")}
+    shipped = ("data", "src/k2meta/schemas", "src/k2meta/templates/new_review/data", "examples/*/data")
+    found = [path for folder in shipped for path in ROOT.glob(f"{folder}/datapackage.json")]
+    assert len(found) >= 7
+    for path in found:
+        schemas, wrong = read_schemas(json.loads(path.read_text("utf-8")))
+        assert not wrong
+        for name, table in named:
+            assert name in schemas[table].fields, f"{name} is not in {path.relative_to(ROOT)}"
+
+
+def test_an_unknown_column_may_be_described_in_the_dictionary_and_one_of_a_list_of_notices_may_not() -> None:
+    given_tables = dict(tables([result(number=1)]))
+    table = given_tables["extractions"]
+    rows = tuple({**row, "colour": "red"} for row in table.rows)
+    given_tables["extractions"] = Table(table.file, (*table.columns, "colour"), rows)
+    (problem,) = (p for p in problems_of(given_tables) if p.column == "colour")
+    assert problem.fix == "rename or remove the column, or describe it in data/datapackage.json"
+    header = ("doi", "notice", "source", "snapshot", "RetractionNature")
+    row = dict(zip(header, ("10.1234/x", "retraction", "a list", "2026-01-01", "Retraction"), strict=True))
+    notices = Table("data/retractions.csv", header, (row,))
+    (problem,) = problems_of({**tables([result(number=1)]), "retractions": notices})
+    assert (problem.fix, problem.rule) == (
+        "rename or remove the column",
+        "the columns of this file stand in data/README.md",
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "what", "fix"),
+    [
+        (
+            "10\\.[0-9]{4,9}/\\S+",
+            "https://doi.org/10.1234/ab",
+            "is not a DOI such as",
+            "write 10.1234/ab",
+        ),
+        ("10\\.[0-9]{4,9}/\\S+", "doi: 10.1234/ab", "without an address", "write 10.1234/ab"),
+        ("[0-9]{1,9}", "PMC12", "is not a number of at most nine digits", "write it in that form"),
+        ("[A-Z]x", "ab", "is not text of the form [A-Z]x", "write it in that form"),
+    ],
+)
+def test_a_form_is_said_in_words_with_the_text_to_write(form: str, text: str, what: str, fix: str) -> None:
+    fault = parse_cell(Field("doi", pattern=form), text)
+    assert isinstance(fault, Fault)
+    assert what in fault.what
+    assert fault.fix == fix
+
+
+def test_a_window_without_any_level_inside_is_refused() -> None:
+    given_tables = dict(tables([result(number=1)]))
+    outcomes = given_tables["outcomes"]
+    row = {**outcomes.rows[0], "level_low": "250", "level_high": "70"}
+    given_tables["outcomes"] = Table(outcomes.file, tuple(row), (row, *outcomes.rows[1:]))
+    (problem,) = problems_of(given_tables)
+    assert (problem.file, problem.row, problem.column) == (outcomes.file, 2, "level_low")
+    assert "level_low is 250, above level_high 70" in problem.what
+
+
+@pytest.mark.parametrize("column", ["reason", "by"])
+def test_the_placeholders_of_the_advice_are_no_decision(column: str) -> None:
+    cells = {"query_id": "C01-x", "status": "open", "column": "", "corrected_value": "", "reason": "r", "by": "b"}
+    line = {**cells, column: "<why>" if column == "reason" else "<who>"}
+    found, wrong = read_decisions(Table("data/queries.csv", tuple(line), (line,)))
+    assert not found
+    assert (wrong[0].row, wrong[0].column) == (2, column)
+    assert "is the placeholder of the advice" in wrong[0].what
+
+
+def test_the_oldest_pmids_are_looked_up() -> None:
+    trial = {"study_id": "Old1950", "pmid": "4321", "doi": "10.1234/abc"}
+    assert identifiers_in(trial, "pmid") == {"4321"}
+    row = {"doi": "", "pmid": "PMID: 4321", "notice": "retraction"}
+    notices = by_identifier(Table("data/retractions.csv", tuple(row), (row,)))
+    assert set(notices) == {"4321"}

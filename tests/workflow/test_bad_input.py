@@ -227,6 +227,14 @@ def test_check_prints_file_row_value_rule_numbers_and_fix_of_an_open_query(proje
         assert part in words, words
 
 
+def test_an_analysis_that_pools_nothing_is_said(project: Path, run: Run) -> None:
+    replace(CONFIG, "outcomes: [cac_agatston]", "outcomes: [crpwv]")(project)
+    replace(CONFIG, "unit: Agatston units", "unit: m/s")(project)
+    done = run(project, "k2meta", "check", ".")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The analysis calcification pools nothing: 0 rows have its outcomes" in done.stdout
+
+
 def test_an_undecided_error_hides_no_query_and_no_note(project: Path, run: Run) -> None:
     replace(ROWS, ",1.20,", ",about 1,")(project)
     replace(ROWS, "-0.20,-0.75,0.35", "-2.00,-0.75,0.35")(project)

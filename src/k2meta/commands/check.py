@@ -13,6 +13,7 @@ import typer
 from k2meta import io
 from k2meta.claims import claim_problems
 from k2meta.commands.options import Folder
+from k2meta.commands.pools import pools
 from k2meta.commands.records import collect
 from k2meta.config import Config, against_data
 from k2meta.types import CheckNote, Problem, ProjectError, Query
@@ -73,9 +74,28 @@ def _look(folder: Path) -> _Looked:
         looked.problems.extend(error.problems)
         looked.queries, looked.notes = error.queries, error.notes
     if config is not None and found is not None:
-        looked.problems.extend(against_data(config, found.outcomes, found.columns))
+        looked.problems.extend(against_data(config, found.outcomes, found.columns, found.allowed))
         looked.problems.extend(claim_problems(found.claims, config))
+        looked.notes += _empty_pools(found, config)
     return looked
+
+
+def _empty_pools(found: io.Records, config: Config) -> tuple[CheckNote, ...]:
+    """Say which analyses pool nothing, and whether any row has their outcome and passes their ``where``."""
+    outcomes = {outcome.id: outcome for outcome in found.outcomes}
+    pooled = {pool.analysis: pool.members for pool in pools(found.records, outcomes=outcomes, settings=config)}
+    notes = []
+    for spec in config.analyses:
+        if pooled.get(spec.id):
+            continue
+        rows = [one for one in found.records if one.source == spec.source and one.outcome in spec.outcomes]
+        passing = sum(
+            all(one.trial.get(name, one.cells.get(name)) in values for name, values in spec.where.items())
+            for one in rows
+        )
+        why = f"{len(rows)} rows have its outcomes, {passing} of them pass its where"
+        notes.append(CheckNote("empty", f"The analysis {spec.id} pools nothing: {why}."))
+    return tuple(notes)
 
 
 def _print_json(status: str, code: int, looked: _Looked) -> None:

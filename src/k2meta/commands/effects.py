@@ -28,7 +28,7 @@ def effects(
     found = io.read_records(records)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
     problems = (
-        *against_data(settings, found.outcomes, found.columns),
+        *against_data(settings, found.outcomes, found.columns, found.allowed),
         *claim_problems(found.claims, settings),
     )
     if problems:

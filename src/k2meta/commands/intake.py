@@ -177,7 +177,7 @@ def _pools(folder: Path, settings: Config) -> tuple[Pool, ...]:
     from k2meta.intake import Headline, Pool
 
     found = collect(folder, settings)
-    if wrong := against_data(settings, found.outcomes, found.columns):
+    if wrong := against_data(settings, found.outcomes, found.columns, found.allowed):
         raise ProjectError(wrong)
     outcomes = {outcome.id: outcome for outcome in found.outcomes}
     by_id = {record.extraction_id: record for record in found.records}

@@ -12,6 +12,7 @@ from k2meta.commands.options import CONFIG, RESULTS, ConfigFile, Folder, Out
 from k2meta.commands.pools import pools, weighed
 from k2meta.config import Config
 from k2meta.records import against_pools, build_records, question_pools
+from k2meta.records.schema import allowed_values
 from k2meta.types import NO_JUDGEMENTS, ProjectError
 
 
@@ -41,6 +42,7 @@ def collect(folder: Path, settings: Config | None) -> io.Records:
         found.notes,
         claims,
         found.judgements,
+        allowed_values(dictionary, [name for name in ("trials", "extractions", "cohorts") if name in tables]),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from k2meta.intake.hygiene import to_csv
 from k2meta.intake.pools import Project
-from k2meta.intake.revman_web import ARMS, CHANGE, INFORMATION, RESULTS
+from k2meta.intake.revman_web import ARMS, CHANGE, FOOTNOTE, INFORMATION, RESULTS
 from k2meta.types import Table
 
 Cells = Mapping[str, str]
@@ -20,8 +20,9 @@ OF_A_CONTRAST = ("diff_estimate", "diff_ci_low", "diff_ci_high", "diff_ci_level"
 def export(project: Project) -> dict[str, bytes]:
     """Return the CSV files; results are the ``main`` rows, as printed, under the label of their trial.
 
-    Arms are called ``Treatment`` and ``Control``. The footnote of a result is its ``extraction_id``. ``notes.csv``
-    lists what is not among them, and the rows whose printed numbers a data query has doubted.
+    Arms are called ``Treatment`` and ``Control``. The footnote of a result holds its identifiers and what else our
+    importer reads back: units, scale and time. ``notes.csv`` lists every other cell of a trial or a result that
+    the files do not hold, and the rows whose printed numbers a data query has doubted.
     """
     trials = {row["study_id"]: row for row in project.tables["trials"].rows}
     outcomes = {row["outcome"]: row for row in project.tables["outcomes"].rows}
@@ -37,12 +38,13 @@ def export(project: Project) -> dict[str, bytes]:
             used[row["study_id"]] = None
         said = [why, *(doubts.get(row["extraction_id"], ()) if lines else ())]
         notes += [[row["extraction_id"], one] for one in said if one]
+    notes += [[one, lost] for one in used if (lost := _not_of_a_trial(trials[one]))]
     arms = [[names[study], arm, _about(trials[study], side), arm] for study in used for side, arm in SIDES.items()]
     return {
         "study-information.csv": to_csv(INFORMATION, [[names[one], trials[one].get("year", "")] for one in used]),
         "study-arms.csv": to_csv(ARMS, arms),
         "study-results.csv": to_csv(RESULTS, [[line.get(name, "") for name in RESULTS] for line in results]),
-        "notes.csv": to_csv(("extraction_id", "note"), notes),
+        "notes.csv": to_csv(("id", "note"), notes),
     }
 
 
@@ -71,7 +73,23 @@ def _unique_labels(trials: Table) -> dict[str, str]:
 
 
 def _about(trial: Cells, side: str) -> str:
-    return trial.get("vitamer" if side == "treat" else "comparator", "")
+    if side == "ctrl":
+        return trial.get("comparator", "")
+    return trial.get("vitamer", "") or trial.get("intervention", "")
+
+
+def _not_of_a_trial(trial: Cells) -> str:
+    """Name the cells of a trial that the files do not hold."""
+    treatment = "vitamer" if trial.get("vitamer") else "intervention"
+    held = {"study_id", "label", "year", "comparator", treatment}
+    lost = [column for column in trial if trial[column] and column not in held]
+    return f"not held: {', '.join(lost)}" if lost else ""
+
+
+def _footnote(row: Cells) -> str:
+    """Return identifiers and cells that the format has no place for; ``;`` parts them, so no cell may hold one."""
+    cells = ((name, row.get(name, "")) for name in FOOTNOTE)
+    return "; ".join(f"{name} {cell}" for name, cell in cells if cell and ";" not in cell)
 
 
 def _result(row: Cells, study: str, outcome: Cells) -> tuple[list[dict[str, str]], str]:
@@ -80,18 +98,28 @@ def _result(row: Cells, study: str, outcome: Cells) -> tuple[list[dict[str, str]
         return [], f"its role is {row['role']}"
     stage = next((one for one in ("change", "follow") if row.get(f"{one}_mean_treat")), "")
     name = (outcome["label"] or outcome["outcome"]) + (CHANGE if stage == "change" else "")
-    head = {"Study": study, "Outcome": name, "Footnotes": f"extraction_id {row['extraction_id']}"}
+    head = {"Study": study, "Outcome": name, "Footnotes": _footnote(row)}
     lines = [line for side in SIDES for line in _arm(row, side, stage, head)]
     contrast = bool(row.get("diff_estimate")) and row.get("diff_measure") in CONTRASTS
     if contrast:
         lines.append(_contrast(row, head))
     if not lines:
         return [], "no arm values and no difference that the format holds"
-    lost = [
-        column for column in row if row[column] and column.endswith(("_treat", "_ctrl")) and _lost(column, stage)
-    ]
-    lost += [column for column in OF_A_CONTRAST if row.get(column) and not contrast]
+    lost = [column for column in row if row[column] and not _held(column, row, stage, contrast)]
     return lines, f"not held: {', '.join(lost)}" if lost else ""
+
+
+def _held(column: str, row: Cells, stage: str, contrast: bool) -> bool:
+    """Whether the files hold a cell of a result."""
+    if column == "role":
+        return True
+    if column in FOOTNOTE:
+        return ";" not in row[column]
+    if column in (*OF_A_CONTRAST, "diff_measure"):
+        return contrast
+    if column.startswith("total_"):
+        return bool(row.get(column.replace("total_", "events_")))
+    return column.endswith(("_treat", "_ctrl")) and not _lost(column, stage)
 
 
 def _lost(column: str, stage: str) -> bool:

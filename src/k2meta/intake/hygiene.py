@@ -263,14 +263,32 @@ def clean_number(cell: Read, options: Options, *, words: Sequence[str] = (), pai
             return cell.problem(fault.what, fault.fix, fault.rule)
         what = f'"{text}" has a point in a file of decimal commas'
         return cell.problem(what, "write the decimal sign of the file, or read it without --decimal-comma")
-    names = " ".join(f"--accept {name}" if name != "decimal-comma" else "--decimal-comma" for name in plain.wanted)
-    meaning = "; ".join(ACCEPT.get(name, "the comma is the decimal sign") for name in plain.wanted)
-    return cell.problem(f'"{text}" is not a plain number', f"write the plain number, or add {names} ({meaning})")
+    return cell.problem(f'"{text}" is not a plain number', f"write the plain number{_or_add(cell, plain)}")
+
+
+def _or_add(cell: Read, plain: _Wanted) -> str:
+    """Return in words which options would read a number; JSON and XML have no decimal comma."""
+    wanted = plain.wanted
+    if cell.file.lower().endswith((".json", ".xml", ".rm5")):
+        wanted = tuple(name for name in wanted if name != "decimal-comma" or not plain.either)
+        if "decimal-comma" in wanted:
+            return ""
+    meaning = {name: f"--accept {name} ({what})" for name, what in ACCEPT.items()}
+    meaning["decimal-comma"] = "--decimal-comma (the comma is the decimal sign)"
+    if wanted != plain.wanted:
+        meaning["thousands"] = "--accept thousands (1,834 is 1834)"
+    options = [meaning[name] for name in wanted]
+    if plain.either and len(options) > 1:
+        return f", or add either {' or '.join(options)}"
+    return f", or add {' and '.join(options)}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
+    """Options that a spelling needs: all of them, or ``either``."""
+
     wanted: tuple[str, ...] = ()
+    either: bool = False
 
 
 def _spelled(text: str, options: Options) -> Cleaned | _Wanted:
@@ -303,7 +321,7 @@ def _spelled(text: str, options: Options) -> Cleaned | _Wanted:
     if used == ["thousands"]:
         # 1,834 is 1834 or 1.834: both options are offered, and neither is guessed.
         either = "." not in now and not options.decimal_comma
-        return _Wanted(("thousands", "decimal-comma")) if either else _Wanted(("thousands",))
+        return _Wanted(("thousands", "decimal-comma"), either=True) if either else _Wanted(("thousands",))
     return _Wanted(tuple(name for name in used if name not in options.accept))
 
 

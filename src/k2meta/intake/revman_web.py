@@ -43,7 +43,10 @@ RESULTS = (
 RATIOS = ("RR", "OR", "HR", "ROM")
 CHANGE = ", change from baseline"
 ABSENT = ("#N/A", "N/A")
-_ID = re.compile(r"extraction_id ([A-Za-z0-9_-]{1,64})")
+FOOTNOTE = ("extraction_id", "study_id", "outcome", "units", "scale", "timepoint_months")
+"""Cells of ours that the format has no place for: our exports write them into the footnote of a result."""
+_NOTED = re.compile(rf"(?:^|; )({'|'.join(FOOTNOTE)}) ([^;]+)")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def read(sources: Sequence[Source], options: Options) -> Intake:
@@ -62,20 +65,38 @@ def read(sources: Sequence[Source], options: Options) -> Intake:
         fix = "name the study results file: it has the columns Study, Outcome and Arm"
         draft.problems.append(Problem(sheets[0].file if sheets else "", "no file holds study results", fix, 1))
         return draft.finish()
+    known = _own_identifiers(results)
     for sheet in (one for one in sheets if one not in results and one not in arms):
-        _information(sheet, draft)
+        _information(sheet, known, draft)
     mapped = {(row["Study"], row["Arm"]): row["Intervention"] for one in arms for row in one.rows}
     for sheet in results:
         draft.decisions += sheet.decisions
-        _results(sheet, mapped, draft)
+        _results(sheet, mapped, known, draft)
     return draft.finish()
+
+
+def _noted(footnote: str) -> dict[str, str]:
+    """Return our cells in a footnote; none where it is not one of ours."""
+    return dict(_NOTED.findall(footnote)) if footnote.startswith(f"{FOOTNOTE[0]} ") else {}
+
+
+def _own_identifiers(results: Sequence[Sheet]) -> dict[str, Read]:
+    """Return the ``study_id`` of each study that the footnotes of our own exports name."""
+    found: dict[str, Read] = {}
+    for sheet in results:
+        for i, row in enumerate(sheet.rows):
+            cell = sheet.cell(i, "Footnotes")
+            identifier = _noted(cell.text).get("study_id", "")
+            if _ID.fullmatch(identifier):
+                found.setdefault(row["Study"], Read(cell.file, cell.row, cell.column, identifier))
+    return found
 
 
 def _sheet(source: Source, options: Options) -> Sheet:
     return read_sheet(source.name, source.raw, options, ("Study",))
 
 
-def _information(sheet: Sheet, draft: Draft) -> None:
+def _information(sheet: Sheet, known: Mapping[str, Read], draft: Draft) -> None:
     """Read study information (labels, years) or judgements."""
     columns = [f"{domain} (judgement)" for domain in ROB2]
     judged = set(columns) <= set(sheet.columns)
@@ -86,7 +107,7 @@ def _information(sheet: Sheet, draft: Draft) -> None:
         return
     for i in range(len(sheet.rows)):
         year = next((sheet.cell(i, name) for name in ("Year", "Study year") if name in sheet.columns), None)
-        study = draft.trial(sheet.cell(i, "Study"), year)
+        study = draft.trial(sheet.cell(i, "Study"), year, known.get(sheet.rows[i]["Study"]))
         if judged:
             row = {"study_id": study, "tool": "RoB 2", "source_locator": f"{sheet.file} row {sheet.numbers[i]}"}
             draft.rows["risk_of_bias"].append(row)
@@ -97,7 +118,7 @@ def _information(sheet: Sheet, draft: Draft) -> None:
             draft.left_out(Read(sheet.file, 1, column, ""), "a column of the file that no column of ours holds")
 
 
-def _results(sheet: Sheet, mapped: Mapping[tuple[str, str], str], draft: Draft) -> None:
+def _results(sheet: Sheet, mapped: Mapping[tuple[str, str], str], known: Mapping[str, Read], draft: Draft) -> None:
     """Read arm rows, two and two, and contrast rows."""
     if not draft.options.treatment or not draft.options.control:
         names = sorted({row["Arm"] for row in sheet.rows} | {name for name in mapped.values() if name})
@@ -113,7 +134,7 @@ def _results(sheet: Sheet, mapped: Mapping[tuple[str, str], str], draft: Draft) 
         if not side or (reference and {side, other} != {"treat", "ctrl"}):
             draft.left_out(sheet.cell(i, "Arm"), "neither --treatment nor --control")
             continue
-        row = _row(sheet, i, rows, draft)
+        row = _row(sheet, i, rows, known, draft)
         if reference:
             _contrast(sheet, i, row, side == "ctrl", draft)
         else:
@@ -127,22 +148,36 @@ def _side(study: str, arm: str, mapped: Mapping[tuple[str, str], str], draft: Dr
     return "ctrl" if draft.options.control in names else ""
 
 
-def _row(sheet: Sheet, i: int, rows: dict[tuple[str, str, str], Row], draft: Draft) -> Row:
+def _row(
+    sheet: Sheet, i: int, rows: dict[tuple[str, str, str], Row], known: Mapping[str, Read], draft: Draft
+) -> Row:
     """Return the result that a row belongs to: one per study, outcome and footnote."""
     cells = sheet.rows[i]
     footnote = cells.get("Footnotes", "")
     key = (cells["Study"], cells["Outcome"], footnote)
     if key not in rows:
-        study = draft.trial(sheet.cell(i, "Study"))
+        study = draft.trial(sheet.cell(i, "Study"), None, known.get(cells["Study"]))
+        noted, place = _noted(footnote), sheet.cell(i, "Footnotes")
         name = cells["Outcome"].removesuffix(CHANGE)
-        outcome = draft.outcome(Read(sheet.file, sheet.numbers[i], "Outcome", name))
-        found = _ID.search(footnote)
+        own = noted.get("outcome", "")
+        own = own if re.fullmatch(r"[a-z0-9_]+", own) else ""
+        outcome = draft.outcome(Read(sheet.file, sheet.numbers[i], "Outcome", name), own)
         locator = Read(sheet.file, sheet.numbers[i], "", "")
         kind = "imported: RevMan Web CSV"
-        rows[key] = draft.extraction(study, outcome, locator, kind, found.group(1) if found else "")
-        if footnote and not found:
+        rows[key] = draft.extraction(study, outcome, locator, kind, noted.get("extraction_id", ""))
+        if "units" in noted:
+            draft.text("extractions", rows[key], "units", Read(*_at(place), noted["units"]))
+        if noted.get("scale") in ("raw", "log", "pct_change"):
+            draft.put("copied", rows[key], "scale", noted["scale"], place, "as in the footnote")
+        if "timepoint_months" in noted:
+            draft.number(rows[key], "timepoint_months", Read(*_at(place), noted["timepoint_months"]))
+        if footnote and not noted:
             draft.left_out(sheet.cell(i, "Footnotes"), "no column of ours holds it")
     return rows[key]
+
+
+def _at(read: Read) -> tuple[str, int | None, str]:
+    return read.file, read.row, read.column
 
 
 def _arm(sheet: Sheet, i: int, row: Row, side: str, draft: Draft) -> None:
@@ -164,7 +199,8 @@ def _arm(sheet: Sheet, i: int, row: Row, side: str, draft: Draft) -> None:
         draft.number(row, f"change_ci_high_{side}", sheet.cell(i, "CI end"), ABSENT)
     elif any(limits):
         draft.left_out(sheet.cell(i, "CI start"), "only 95 % intervals of mean changes have a column of ours")
-    draft.put("named", row, "scale", "raw", sheet.cell(i, "Data type"), "means of the arms")
+    if "scale" not in row:
+        draft.put("named", row, "scale", "raw", sheet.cell(i, "Data type"), "means of the arms")
 
 
 def _contrast(sheet: Sheet, i: int, row: Row, turned: bool, draft: Draft) -> None:
@@ -180,7 +216,8 @@ def _contrast(sheet: Sheet, i: int, row: Row, turned: bool, draft: Draft) -> Non
         draft.left_out(place, "no column of ours holds this measure")
         return
     draft.put("named", row, "diff_measure", measure, place, "effect measure of the contrast")
-    draft.put("named", row, "scale", "log" if measure in RATIOS else "raw", place, "scale of the measure")
+    if "scale" not in _noted(cells.get("Footnotes", "")):
+        draft.put("named", row, "scale", "log" if measure in RATIOS else "raw", place, "scale of the measure")
     level = sheet.cell(i, "CI level")
     percent = Read(level.file, level.row, level.column, level.text.strip("% "))
     draft.number(row, "diff_ci_level", percent, ABSENT)

@@ -12,6 +12,7 @@ from k2meta.records.scales import (
     drop_out_shift,
     percent_change,
 )
+from k2meta.records.two_by_two import p_of_counts, ratio_errors_of_counts, ratio_of_counts
 from k2meta.records.view import ARM_WORDS, ARMS, Finding, Project, View
 from k2meta.types import Severity
 
@@ -23,8 +24,10 @@ ALPHA = 0.05
 
 
 def arms_against_difference(view: View, project: Project) -> tuple[Finding, ...]:
-    """C03: treatment minus control of the arm means gives the printed difference."""
+    """C03: treatment minus control of the arm means gives the printed difference, and counts the printed ratio."""
     printed = view.printed("diff_estimate")
+    if view.is_ratio:
+        return ratio_of_counts(view)
     if printed is None or view.measure not in ("MD", "") or view.text("scale") not in ("raw", ""):
         return ()
     pairs = []
@@ -56,7 +59,7 @@ def _sign_findings(view: View, project: Project) -> tuple[Finding, ...]:
 def standard_errors_disagree(view: View, project: Project) -> tuple[Finding, ...]:
     """C04: the standard error of the arms and the one of the printed difference agree."""
     if view.is_ratio or view.measure in ("PERCENT", "SMD"):
-        return ()
+        return ratio_errors_of_counts(view)
     found = contrasts(view)
     stated = next((c for c in found if c.route in ("se", "ci")), None)
     arms = next((c for c in found if c.route == "arms" and c.columns[0].startswith("change")), None)
@@ -80,10 +83,13 @@ def p_disagrees(view: View, project: Project) -> tuple[Finding, ...]:
     if printed is None or not 0 <= printed.value <= 1 or "trend" in view.text("p_printed").casefold():
         return ()
     contrast = next(iter(contrasts(view)), None)
-    if contrast is not None and contrast.route == "ci" and _misplaced(view, project):
+    if contrast is None:
+        counted = p_of_counts(view, printed)
+        return (counted,) if counted else ()
+    if contrast.route == "ci" and _misplaced(view, project):
         return ()
-    possible = contrast.p_range() if contrast else None
-    if contrast is None or possible is None or possible.overlaps(printed.interval):
+    possible = contrast.p_range()
+    if possible is None or possible.overlaps(printed.interval):
         return ()
     points = contrast.p_points()
     flips = _flips(points, printed)

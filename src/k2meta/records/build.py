@@ -10,6 +10,7 @@ from k2meta.records.catalogue import CHECKS, POOL_CHECKS
 from k2meta.records.cells import Fault, nearest
 from k2meta.records.decisions import RULE, Decision, read_decisions
 from k2meta.records.double_entry import double_entry_note
+from k2meta.records.identity import twins_note
 from k2meta.records.judgements import judgement_problems, read_judgements
 from k2meta.records.notices import by_identifier, retraction_note
 from k2meta.records.pool import Pool, PoolsOf, Weigh, ask_pools
@@ -181,8 +182,10 @@ def _notes(tables: Mapping[str, Table], project: Project) -> tuple[CheckNote, ..
     if whole:
         grim = f"GRIM: {whole} of {len(project.extractions)} extractions are of outcomes in whole numbers."
     looked_up = [*project.trials, *project.cohorts]
+    twins = twins_note(tables["trials"].columns) if "trials" in tables else ""
     return (
         CheckNote("C12", grim),
+        *((CheckNote("C15", twins),) if twins else ()),
         CheckNote("C24", retraction_note(tables.get("retractions"), looked_up)),
         CheckNote("C25", double_entry_note(tables.get("extractions_second"), project)),
     )

@@ -147,7 +147,7 @@ CHECKS: dict[str, Check] = {
             "One trial in two rows",
             "error",
             trial_counted_twice,
-            "two trials share no registration, DOI or PMID, nor size, country, dose and year",
+            "two trials share no registration, DOI or PMID, nor size, country, dose (else intervention) and year",
             ("trials",),
         ),
         Check(

@@ -110,7 +110,9 @@ def _fault_of_words(text: str, ascii_minus: str, column: str) -> Fault:
         what = f'"{text}" is a date; a spreadsheet may have converted a number'
         return Fault(what, "type the printed number again in a cell formatted as text", rule)
     if text.endswith("%") and NUMBER.fullmatch(text[:-1].strip()):
-        return Fault(f'"{text}" carries a percent sign', f"write {text[:-1].strip()}", rule)
+        number = text[:-1].strip()
+        fix = f"write {number} if the units are %; a change in percent of baseline has scale pct_change, units %"
+        return Fault(f'"{text}" carries a percent sign', fix, rule)
     if _PAIR.fullmatch(ascii_minus) or _RANGE.fullmatch(ascii_minus):
         return Fault(f'"{text}" holds more than one number', "give each number its own column", rule)
     return Fault(f'"{text}" is text in a number cell', "write the number, or leave the cell empty", rule)

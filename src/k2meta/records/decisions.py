@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from k2meta.records.cells import nearest
 from k2meta.types import Problem, Status, Table
 
 STATUSES: tuple[Status, ...] = ("open", "accepted", "corrected", "false_alarm")
+_PLACEHOLDER = re.compile(r"\s*<[^<>]*>\s*")
 RULE = "a data query is resolved in data/queries.csv"
 
 
@@ -63,6 +65,12 @@ def _line_problems(file: str, row: int, line: Mapping[str, str]) -> Iterable[Pro
         what = f'"{status}" is not a status{nearest(status, STATUSES)}'
         yield Problem(file, what, f"use one of {', '.join(STATUSES)}", row, "status", status, RULE)
         return
+    for column in ("reason", "by"):
+        if _PLACEHOLDER.fullmatch(line[column]):
+            wanted = "reason" if column == "reason" else "name"
+            what = f'"{line[column]}" is the placeholder of the advice, no {wanted}'
+            fix = "say why" if column == "reason" else "say who decided"
+            yield Problem(file, what, fix, row, column, line[column], RULE)
     if status != "open":
         for column in ("reason", "by"):
             if not line[column]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from k2meta.records.printed import read_printed
@@ -42,25 +42,55 @@ def _shared(here: Mapping[str, str], there: Mapping[str, str]) -> dict[str, str]
     """Return the columns in which two trials share an identifier, with the identifier in words."""
     shared = {}
     for column, words in (("registration", "registration"), ("doi", "DOI"), ("pmid", "PMID")):
-        same = identifiers(here.get(column, "")) & identifiers(there.get(column, ""))
+        same = identifiers_in(here, column) & identifiers_in(there, column)
         if same:
             shared[column] = f"{words} {', '.join(sorted(same))}"
+    treatment = next((one for one in TREATMENTS if here.get(one) and there.get(one)), "")
     fingerprint = [
-        (_randomised(t), t.get("country"), t.get("dose_ug_per_day"), t.get("year")) for t in (here, there)
+        (_randomised(t), t.get("country"), " ".join(t.get(treatment, "").casefold().split()), t.get("year"))
+        for t in (here, there)
     ]
     if not shared and all(fingerprint[0]) and fingerprint[0] == fingerprint[1]:
-        n, country, dose, year = fingerprint[0]
+        n, country, year = fingerprint[0][0], fingerprint[0][1], fingerprint[0][3]
+        words = TREATMENTS[treatment]
         shared["n_randomised_total"] = (
-            f"number randomised, country, dose and year ({n:g}, {country}, {dose}, {year})"
+            f"number randomised, country, {words} and year ({n:g}, {country}, {here[treatment]}, {year})"
         )
     return shared
 
 
+TREATMENTS = {"dose_ug_per_day": "dose", "intervention": "intervention"}
+"""Columns that say what was given, and their words: the first that two trials have tells them apart."""
+
+
+def twins_note(columns: Collection[str]) -> str:
+    """Say why trials without a shared identifier were not compared by what they are; ``""`` where they were."""
+    absent = [name for name in ("country", "year") if name not in columns]
+    absent += [] if any(name in columns for name in TREATMENTS) else ["intervention"]
+    sizes = {f"n_randomised_{arm}" for arm in ("total", "treat", "ctrl")}
+    if "n_randomised_total" not in columns and not sizes - {"n_randomised_total"} <= set(columns):
+        absent.append("n_randomised_total")
+    if not absent:
+        return ""
+    listed = ", ".join(absent)
+    return (
+        f"Trials of one size, country, treatment and year: not compared (no column {listed} in data/trials.csv)."
+    )
+
+
+def identifiers_in(cells: Mapping[str, str], column: str) -> frozenset[str]:
+    """Return the registration numbers, DOIs or PMIDs in a column, in one spelling.
+
+    The oldest PMIDs have a single digit; of a DOI or a registration number five are asked, so that words of a cell
+    are none.
+    """
+    return _identifiers(cells.get(column, ""), 1 if column == "pmid" else 5)
+
+
 @lru_cache(maxsize=16384)  # every trial is compared with every other one
-def identifiers(text: str) -> frozenset[str]:
-    """Return the registration numbers, DOIs or PMIDs in a cell in one spelling."""
+def _identifiers(text: str, digits: int) -> frozenset[str]:
     plain = re.sub(r"https?://(dx\.)?doi\.org/|doi:|pmid:?", " ", text.casefold())
-    return frozenset(part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= 5)
+    return frozenset(part for part in re.split(r"[;,|\s]+", plain) if sum(c.isdigit() for c in part) >= digits)
 
 
 def _randomised(trial: Mapping[str, str]) -> float | None:

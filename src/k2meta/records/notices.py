@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from k2meta.records.identity import identifiers
+from k2meta.records.identity import identifiers_in
 from k2meta.records.schema import Field, Schema
 from k2meta.records.view import Finding, Project, View
 from k2meta.types import Severity, Table
@@ -35,7 +35,7 @@ def by_identifier(table: Table | None) -> Notices:
     """Return the notices by every DOI and PMID they name."""
     found: dict[str, tuple[Mapping[str, str], ...]] = {}
     for row in table.rows if table else ():
-        for key in identifiers(row.get("doi", "")) | identifiers(row.get("pmid", "")):
+        for key in _keys(row):
             found[key] = (*found.get(key, ()), row)
     return found
 
@@ -53,13 +53,13 @@ def retracted(view: View, project: Project) -> tuple[Finding, ...]:
         f"({row['source']}, snapshot of {row['snapshot']})"
         for row in rows
     )
-    columns = tuple(c for c in ("doi", "pmid") if identifiers(view.text(c)) & set(project.notices))
+    columns = tuple(c for c in ("doi", "pmid") if identifiers_in(view.cells, c) & set(project.notices))
     fix = "read the notice; leave the query open to keep the paper out, or accept it with the reason"
     return (Finding(columns, f"{view.study_id}: {words}", fix, worst),)
 
 
 def _keys(cells: Mapping[str, str]) -> frozenset[str]:
-    return identifiers(cells.get("doi", "")) | identifiers(cells.get("pmid", ""))
+    return identifiers_in(cells, "doi") | identifiers_in(cells, "pmid")
 
 
 def retraction_note(table: Table | None, views: Sequence[View]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from k2meta.records.identity import identifiers
+from k2meta.records.identity import identifiers_in
 from k2meta.records.pool import Member, Pool, PoolFinding
 from k2meta.records.printed import brief
 from k2meta.records.view import Finding
@@ -107,7 +107,7 @@ def _same_people(pool: Pool, a: Member, b: Member) -> str:
 
 def _numbers(trial: Mapping[str, object], column: str) -> frozenset[str]:
     value = trial.get(column)
-    return identifiers(value) if isinstance(value, str) else frozenset()
+    return identifiers_in({column: value}, column) if isinstance(value, str) else frozenset()
 
 
 def mixed_stages(pool: Pool) -> tuple[PoolFinding, ...]:

@@ -77,6 +77,20 @@ def read_schemas(dictionary: Mapping[str, Any]) -> tuple[dict[str, Schema], list
     return schemas, problems
 
 
+def allowed_values(dictionary: Mapping[str, Any], names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return by column the values that the dictionary lists for it in any of the named tables."""
+    schemas, _ = read_schemas(dictionary)
+    found: dict[str, tuple[str, ...]] = {}
+    free: set[str] = set()
+    for name in names:
+        for field in schemas[name].fields.values() if name in schemas else ():
+            if field.enum:
+                found[field.name] = tuple(dict.fromkeys((*found.get(field.name, ()), *field.enum)))
+            else:
+                free.add(field.name)
+    return {column: values for column, values in found.items() if column not in free}
+
+
 def _schema(name: str, schema: Mapping[str, Any]) -> Schema:
     """Read the schema of one resource."""
     return Schema(
@@ -151,8 +165,28 @@ def parse_cell(field: Field, text: str, missing: Sequence[str] = ("",)) -> Cell 
         what = f'"{text}" is not an allowed value{nearest(text, field.enum)}'
         return Fault(what, f"use one of {', '.join(field.enum)}", "enum of the data dictionary")
     if field.pattern and not re.fullmatch(field.pattern, text):
-        return Fault(f'"{text}" does not match {field.pattern}', "write it in that form", "pattern")
+        return _out_of_form(field, text)
     return text
+
+
+_FORMS = {
+    "[A-Za-z0-9_-]{1,64}": "letters, digits, _ and - (at most 64, no blank)",
+    "[a-z0-9_]+": "lower-case letters, digits and _",
+    "10\\.[0-9]{4,9}/\\S+": "a DOI such as 10.1234/abcd, without an address in front",
+    "[0-9]{1,9}": "a number of at most nine digits",
+    "https?://\\S+": "an address that begins with http:// or https://",
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}": "a date as YYYY-MM-DD",
+    "[0-9]{4}(-[0-9]{2}){0,2}": "a date as YYYY, YYYY-MM or YYYY-MM-DD",
+}
+"""Forms of the shipped dictionaries in words."""
+
+
+def _out_of_form(field: Field, text: str) -> Fault:
+    """Name text that is not of the form of its field, in words where the form has some."""
+    words = _FORMS.get(field.pattern, f"text of the form {field.pattern} (pattern of the data dictionary)")
+    bare = re.sub(r"^(https?://(dx\.)?doi\.org/|doi:?\s*)", "", text, flags=re.I)
+    fix = f"write {bare}" if bare != text and re.fullmatch(field.pattern, bare) else "write it in that form"
+    return Fault(f'"{text}" is not {words}', fix, "form of the data dictionary")
 
 
 def _out_of_range(field: Field, text: str, value: float) -> Fault | None:

@@ -10,6 +10,7 @@ from k2meta.records.cells import Fault, nearest
 from k2meta.records.double_entry import second_schema
 from k2meta.records.judgements import SCHEMAS as JUDGEMENTS
 from k2meta.records.notices import SCHEMA as RETRACTIONS
+from k2meta.records.printed import read_printed
 from k2meta.records.schema import Field, ForeignKey, Schema, parse_cell, read_schemas
 from k2meta.types import Problem, Table
 
@@ -73,6 +74,7 @@ def validate(
         problems += _identifiers(table, schemas[name])
         problems += _references(table, schemas[name], tables)
     problems += _shared_ids(tables)
+    problems += _windows(tables.get("outcomes"))
     return schemas, _one_per_cell(problems)
 
 
@@ -96,12 +98,15 @@ def _columns(table: Table, schema: Schema) -> Iterable[Problem]:
     missing = [column for column in needed if column not in table.columns]
     absent = [column for column in schema.fields if column not in table.columns]
     rule = "the columns are those of data/datapackage.json"
+    fix = "rename or remove the column, or describe it in data/datapackage.json"
+    if schema is RETRACTIONS or schema in JUDGEMENTS.values():
+        rule, fix = "the columns of this file stand in data/README.md", "rename or remove the column"
     for column in table.columns:
         if column in schema.fields:
             continue
         guess = nearest(column, absent) or nearest(column, schema.fields)
         what = f"{column} is not a column{guess}"
-        yield Problem(table.file, what, "rename or remove the column", 1, column, rule=rule)
+        yield Problem(table.file, what, fix, 1, column, rule=rule)
         missing = [name for name in missing if guess != f"; did you mean {name}?"]
     for column in missing:
         what = f"the column {column} is missing"
@@ -175,6 +180,15 @@ def _references(table: Table, schema: Schema, tables: Mapping[str, Table]) -> It
                 text,
                 f"{key.columns[0]} refers to {target.file}",
             )
+
+
+def _windows(table: Table | None) -> Iterable[Problem]:
+    """Name windows of plausible levels without any level inside."""
+    for number, row in enumerate(table.rows if table else (), start=2):
+        low, high = (read_printed(row.get(f"level_{end}", "")) for end in ("low", "high"))
+        if table and low and high and low.value > high.value:
+            what = f"level_low is {low}, above level_high {high}: no level is plausible"
+            yield Problem(table.file, what, "swap the two", number, "level_low", str(low), "plausible levels")
 
 
 def _shared_ids(tables: Mapping[str, Table]) -> Iterable[Problem]:
