@@ -208,5 +208,6 @@ def test_the_part_of_a_question_holds_the_strip_and_the_average() -> None:
     part = question(analysis, "", {}, build_tables([analysis], ()), {}, None)
     assert len(part.under_priors.rows) == len(analysis.prior_strip) >= 6
     assert part.averaged[0].count(percent(0.5)) == 2
-    assert "source" not in [column.id for column in part.under_priors.visible]  # no prior here has one
+    assert "source" in [column.id for column in part.under_priors.visible]
+    assert all(row["source"] for row in part.under_priors.rows)
     assert part.prior_strip is None  # no drawing was handed in
