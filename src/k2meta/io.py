@@ -69,8 +69,8 @@ NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 class Records(msgspec.Struct, frozen=True):
     """What the first stage hands on: the outcome dictionary, the trials, the records, the queries, the columns.
 
-    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file. ``allowed`` holds the
-    values of the columns to which the data dictionary gives a list of them.
+    ``claims`` are the rows of ``data/claims.csv`` as text, none where a review has no such file. ``allowed`` holds
+    the values of the columns to which the data dictionary gives a list of them.
     """
 
     outcomes: tuple[Outcome, ...]
