@@ -371,7 +371,9 @@ class Reader:
             return IMPORTERS["frictionless"](given, Options())
         stated = Options(treatment="Treatment", control="Control", stage="follow")
         found = IMPORTERS["revman_web"](given, stated)
-        agrees(found, {cell.strip("% ") for cell in csv_cells(raw)}, raw)
+        # Footnotes of our own exports name a time: "…; timepoint_months 24".
+        parts = {part for cell in csv_cells(raw) for part in re.split("; |timepoint_months ", cell)}
+        agrees(found, {part.strip("% ") for part in parts | csv_cells(raw)}, raw)
         return found
 
 
