@@ -32,7 +32,7 @@ from k2meta.tables.writers import WRITERS
 from k2meta.types import Query
 from tests import samples
 
-BIBLIOGRAPHY = Path(km.__file__).parent / "models" / "priors.bib"
+BIBLIOGRAPHY = Path(km.__file__).parent / "report" / "methods.bib"
 
 # Sums of at most nine weights that were normalised once: a few units in the last place.
 SUM = 1e-12
@@ -262,7 +262,7 @@ def test_the_strip_of_priors_files_every_posterior_and_marks_the_prior_of_the_fi
 def test_every_prior_of_the_strip_has_its_source_with_a_doi_that_the_bibliography_holds(measure: str) -> None:
     rows = TABLES["prior_strip"]([samples.analysis(5, measure)], []).rows
     held = set(re.findall(r"doi = \{(.+?)\}", BIBLIOGRAPHY.read_text("utf-8")))
-    assert held == set(DOIS.values())
+    assert set(DOIS.values()) <= held
     for row in rows:
         dois = re.findall(r"doi:(\S+?)[:;,)]*(?:\s|$)", str(row["source"]))
         assert dois, row["prior"]

@@ -40,7 +40,7 @@ DOIS = {
     "Röver 2020": "10.18637/jss.v093.i06",
     "Turner et al. 2015": "10.1002/sim.6381",
 }
-"""The papers that priors come from; ``models/priors.bib`` holds them in full."""
+"""The papers that priors come from; ``report/methods.bib`` holds them in full."""
 
 COUNTED = {"MD": "; here it counts patient SDs", "SMD": "; here it counts SDs"}
 """What a scale that was proposed for log odds ratios counts on other measures."""

@@ -37,8 +37,10 @@ EMPIRICAL: dict[str, tuple[str, ...]] = {
 SAMPLED = ("vehtari2017", "kallioinen2024")
 """What the draws of a sampled model are checked by."""
 SMD = ("hedges1981",)
+STRIP = ("friede2017", "gelman2006", "rover2020")
+"""Priors that every strip holds."""
 STRIP_OF_SMD = ("rhodes2015", "bartos2021")
-"""Priors that the strip of a standardised mean difference holds."""
+"""Priors that the strip of a standardised mean difference holds beside them."""
 MEDIANS = ("luo2018", "wan2014", "shi2023")
 CHECKS: dict[str, tuple[str, ...]] = {
     "influence": ("viechtbauer2010",),
@@ -79,6 +81,8 @@ def _keys(config: Config) -> Iterator[str]:
         yield from SMD
         if "prior_strip" in config.sensitivity:
             yield from STRIP_OF_SMD
+    if "prior_strip" in config.sensitivity:
+        yield from STRIP
     if any(spec.conversions.medians for spec in config.analyses):
         yield from MEDIANS
     for check in config.sensitivity:
