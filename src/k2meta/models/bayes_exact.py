@@ -363,8 +363,7 @@ def mixture_estimate(
     mean, sd = mixture_moments(mixtures, row)
     short = shortest_interval(
         lambda p: mixtures.repeated(row, len(p)).quantile(p),
-        lambda x: mixtures.repeated(row, len(x)).cdf(x),
-        lambda x: mixtures.repeated(row, len(x)).pdf(x),
+        mixtures.take(row).below_and_density,
         level,
         from_the_edge=False,
     )
@@ -391,7 +390,7 @@ def tau_estimate(line: HalfLine, level: float, power: float) -> Estimate:
         high=float(high),
         level=level,
         median=float(median),
-        shortest=shortest_interval(line.quantile, line.cdf, line.pdf, level, from_the_edge=True),
+        shortest=shortest_interval(line.quantile, line.below_and_density, level, from_the_edge=True),
     )
 
 

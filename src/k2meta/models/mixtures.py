@@ -35,6 +35,9 @@ SHORT = 1e-3
 FINE = 1e-7
 """Last step to the upper end of an interval, as a share of its bracket: Newton's method squares its error."""
 
+RESOLUTION = 1e-12
+"""Width of the bracket of a lower end at which it is found, as a share of the first: densities know no more."""
+
 CANDIDATES = 13
 """Lower tail areas at which the width of an interval is looked at before the shortest one is polished."""
 
@@ -69,6 +72,17 @@ class Mixtures:
     def quantile(self, p: float | Vector) -> Vector:
         """Return the quantile p (or p[i]) of mixture i, shape (n,)."""
         return each_quantile(np.broadcast_to(self.weight, self.mean.shape), self.mean, self.sd, p)
+
+    def below_and_density(self, x: Vector) -> NDArray[np.float64]:
+        """Return the distribution function and the density of mixture i, or of the only one, at x[i], (2, n)."""
+        z = (x[:, None] - self.mean) / self.sd
+        return np.array(
+            [ndtr(z) @ self.weight, (np.exp(-0.5 * z * z) / self.sd) @ self.weight / np.sqrt(2.0 * np.pi)]
+        )
+
+    def take(self, row: int) -> Mixtures:
+        """Return one mixture alone."""
+        return Mixtures(self.weight, self.mean[row : row + 1], self.sd[row : row + 1])
 
     def repeated(self, row: int, n: int) -> Mixtures:
         """Return n copies of one mixture, to ask it for n quantiles at once."""
@@ -190,8 +204,7 @@ def each_quantile(
 
 def shortest_interval(
     quantile: Callable[[Vector], Vector],
-    cdf: Callable[[Vector], Vector],
-    density: Callable[[Vector], Vector],
+    below_and_density: Callable[[Vector], NDArray[np.float64]],
     level: float,
     *,
     from_the_edge: bool,
@@ -200,8 +213,10 @@ def shortest_interval(
 
     Parameters
     ----------
-    quantile, cdf, density : callable
-        Quantile function, distribution function and density of a continuous distribution, from shape (n,) to (n,).
+    quantile : callable
+        Quantile function of a continuous distribution, from shape (n,) to (n,).
+    below_and_density : callable
+        Its distribution function and its density, from shape (n,) to (2, n).
     level : float
         Probability of the interval.
     from_the_edge : bool
@@ -213,12 +228,13 @@ def shortest_interval(
     low, high = quantile(np.concatenate([below, below + level])).reshape(2, -1)
     best = int(np.argmin(high - low))
     left, right = max(best - 1, 0), min(best + 1, CANDIDATES - 1)
-    ends = density(np.array([low[left], high[left], low[right], high[right]]))
+    ends = below_and_density(np.array([low[left], high[left], low[right], high[right]]))[1]
     if not ends[0] - ends[1] < 0.0 < ends[2] - ends[3]:
         return float(low[best]), float(high[best])
-    upper = _UpperEnd(cdf, density, level, float(high[left]), float(high[right]), float(high[best]))
-    start = bracketed_root(upper.imbalance, float(low[left]), float(low[right])).value
-    return start, upper.of(start)
+    upper = _UpperEnd(below_and_density, level, float(high[left]), float(high[right]), float(high[best]))
+    first, last = float(low[left]), float(low[right])
+    start = bracketed_root(upper.imbalance, first, last, RESOLUTION * (last - first)).value
+    return start, upper.of(start)[0]
 
 
 @dataclass(slots=True)
@@ -228,31 +244,31 @@ class _UpperEnd:
     ``low`` and ``high`` bracket it, ``last`` is where the search begins: the last one found.
     """
 
-    cdf: Callable[[Vector], Vector]
-    density: Callable[[Vector], Vector]
+    below_and_density: Callable[[Vector], NDArray[np.float64]]
     level: float
     low: float
     high: float
     last: float
 
-    def of(self, start: float) -> float:
-        """Return the upper end that belongs to a lower one, by Newton's method in the bracket."""
-        wanted = float(self.cdf(np.array([start]))[0]) + self.level
+    def of(self, start: float) -> tuple[float, float]:
+        """Return the upper end that belongs to a lower one, by Newton's method in the bracket, and its density."""
         low, high, x = self.low, self.high, self.last
+        # One call answers for both ends: on a quadrature a call costs much and a point little.
+        (first, below), (density, slope) = self.below_and_density(np.array([start, x])).tolist()
+        wanted = first + self.level
         for _ in range(200):
-            at = np.array([x])
-            excess = float(self.cdf(at)[0]) - wanted
+            excess = below - wanted
             low, high = (x, high) if excess < 0.0 else (low, x)
-            slope = float(self.density(at)[0])
             new = x - excess / slope if slope > 0.0 else math.inf
             new = new if low <= new <= high else 0.5 * (low + high)
             step, x = abs(new - x), new
             if step <= FINE * (self.high - self.low):
                 break
+            (below,), (slope,) = self.below_and_density(np.array([x])).tolist()
         self.last = x
-        return x
+        return x, density
 
     def imbalance(self, start: float) -> float:
         """Return by how much the density at a lower end exceeds that at the upper end that belongs to it."""
-        ends = self.density(np.array([start, self.of(start)]))
-        return float(ends[0] - ends[1])
+        end, density = self.of(start)
+        return density - float(self.below_and_density(np.array([end]))[1, 0])

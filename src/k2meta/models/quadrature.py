@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2meta.models.inputs import Vector
-from k2meta.models.roots import EPS, bracketed_roots
+from k2meta.models.roots import EPS, STEPS
 
 NODES = 16
 """Gauss-Legendre nodes of one panel."""
@@ -35,6 +35,9 @@ REACH = 240.0
 
 NEGLIGIBLE = 42.0
 """Log ratio to the peak below which an integrand is left out; e^-42 is below 1e-18."""
+
+LAST_STEP = 1e-8
+"""Last step of Newton's method for a quantile, as a share of its panel."""
 
 CURVED = 2.0
 """How much larger the curvature of a log density may be between two points than at them and their neighbours."""
@@ -96,29 +99,47 @@ class HalfLine:
 
     def cdf(self, tau: Vector) -> Vector:
         """Return the distribution function of tau, shape (n,): whole panels, and part of the one tau lies in."""
+        return np.asarray(self.below_and_density(tau)[0])
+
+    def below_and_density(self, tau: Vector) -> NDArray[np.float64]:
+        """Return the distribution function and the density at tau, shape (2, n), in one look at the posterior."""
         x = np.minimum(np.arcsinh(tau / self.unit), self.high[-1])
         mass = self.weight.reshape(-1, NODES).sum(axis=1)
         i = np.minimum(np.searchsorted(self.high, x), len(mass) - 1)
-        result: Vector = np.cumsum(mass)[i] - mass[i] + self._between(self.low[i], x)
-        return result
+        inside, density = self._inside(self.low[i], x, tau)
+        return np.array([np.cumsum(mass)[i] - mass[i] + inside, density])
 
-    def _between(self, low: Vector, x: Vector) -> Vector:
-        """Return the probability between low[i] and x[i], both in the panel i and on the scale of the map."""
+    def _inside(self, low: Vector, x: Vector, tau: Vector) -> tuple[Vector, Vector]:
+        """Return the probability between low[i] and x[i], both in the panel i, and the density at tau[i]."""
         nodes, factor = _panel_nodes(low, x)
-        tau = self.unit * np.sinh(nodes)
-        density = self.pdf(tau.ravel()).reshape(tau.shape)
-        result: Vector = (factor * np.sqrt(self.unit**2 + tau * tau) * density).sum(axis=1)
-        return result
+        there = self.unit * np.sinh(nodes)
+        density = self.pdf(np.append(there.ravel(), tau))
+        slope = factor * np.sqrt(self.unit**2 + there * there)
+        part: Vector = (slope * density[: there.size].reshape(there.shape)).sum(axis=1)
+        return part, density[there.size :]
 
     def quantile(self, p: Vector) -> Vector:
         """Return quantiles of tau, shape (n,): whole panels are summed and the last one is integrated in part."""
         mass = self.weight.reshape(-1, NODES).sum(axis=1)
         above = np.cumsum(mass)
         i = np.minimum(np.searchsorted(above, p), len(mass) - 1)
-        left, right = self.low[i], self.high[i]
+        left, low, high = self.low[i], self.low[i], self.high[i]
         # A panel's own sum and its partial integrals agree to about AGREEMENT; within that the end is the root.
         wanted = np.clip(p - (above[i] - mass[i]), 0.0, mass[i])
-        x = bracketed_roots(lambda x: self._between(left, x) - wanted, left, right, 1e-14 * right)
+        x = low + (high - low) * (wanted / np.maximum(mass[i], np.finfo(np.float64).tiny))
+        close = LAST_STEP * (high - low)
+        for _ in range(STEPS):
+            tau = self.unit * np.sinh(x)
+            inside, density = self._inside(left, x, tau)
+            excess = inside - wanted
+            low, high = np.where(excess < 0.0, x, low), np.where(excess < 0.0, high, x)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                new = x - excess / (density * np.sqrt(self.unit**2 + tau * tau))
+            new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+            step, x = np.abs(new - x), new
+            # Newton's method squares its error: after so small a step none is left.
+            if np.all((step <= close) | (excess == 0.0)):
+                break
         return self.unit * np.sinh(x)
 
 

@@ -27,11 +27,12 @@ class Root:
     converged: bool
 
 
-def bracketed_root(function: Callable[[float], float], low: float, high: float) -> Root:
+def bracketed_root(function: Callable[[float], float], low: float, high: float, resolution: float = 0.0) -> Root:
     """Return a root of a continuous function between two points of opposite sign.
 
     Chandrupatla's method: inverse quadratic interpolation where it is safe, else bisection. Stops when the
-    bracket is four units in the last place wide, so that the answer does not depend on the unit of measurement.
+    bracket is four units in the last place wide, so that the answer does not depend on the unit of measurement,
+    or as narrow as ``resolution``.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def bracketed_root(function: Callable[[float], float], low: float, high: float) 
         a, fa = x, fx
         best = a if abs(fa) < abs(fb) else b
         width = abs(b - a)
-        tolerance = 4.0 * EPS * abs(best)
+        tolerance = max(4.0 * EPS * abs(best), resolution)
         if fx == 0.0 or width <= tolerance:
             return Root(best, step, True)
         t = _next_step(a, b, c, fa, fb, fc, tolerance / (2.0 * width))
