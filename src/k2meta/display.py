@@ -15,7 +15,7 @@ from typing import Any
 
 from k2meta.analysis import Analysis
 from k2meta.models.fit import Estimate, Fit, Heterogeneity, Prediction, QTest, Share
-from k2meta.numbers import count, decimals_for, fixed, interval, p_value, percent, plain
+from k2meta.numbers import count, coverage, decimals_for, fixed, interval, p_value, percent, plain
 from k2meta.tables.parts import significant, typeset
 
 MOST_ROWS = 20
@@ -182,7 +182,7 @@ def _decimals(fit: Fit) -> int:
 
 
 def _reach(mu: Estimate, decimals: int, bayes: bool) -> str:
-    return f"{percent(mu.level)} {'CrI' if bayes else 'CI'} {interval(mu.low, mu.high, decimals)}"
+    return f"{coverage(mu.level)} {'CrI' if bayes else 'CI'} {interval(mu.low, mu.high, decimals)}"
 
 
 def _test(mu: Estimate) -> str:
@@ -207,7 +207,7 @@ def _q(q: QTest) -> str:
 def _prediction(found: Prediction, decimals: int) -> str:
     reach = interval(found.low, found.high, decimals)
     method = typeset(found.method).replace(" mu", " the mean")
-    return f"{reach} ({percent(found.level)} prediction interval, {method})"
+    return f"{reach} ({coverage(found.level)} prediction interval, {method})"
 
 
 def _studies(fit: Fit) -> str:
@@ -251,7 +251,7 @@ def _analysis(analysis: Analysis) -> Sheet:
 
 def _estimate(found: Estimate) -> str:
     decimals = decimals_for(found.se)
-    reach = f"{percent(found.level)} interval {interval(found.low, found.high, decimals)}"
+    reach = f"{coverage(found.level)} interval {interval(found.low, found.high, decimals)}"
     return f"{fixed(found.value, decimals)} ({reach}){_test(found)}"
 
 
@@ -260,7 +260,7 @@ def _heterogeneity(found: Heterogeneity) -> str:
     if found.low is None or found.high is None:
         return f"{said} ({typeset(found.method)})" if found.method else said
     ends = f"{_rounded(found.low, 3)} to {_rounded(found.high, 3)}"
-    return f"{said} ({percent(found.level)} CI {ends}; {typeset(f'{found.method}, {found.interval_method}')})"
+    return f"{said} ({coverage(found.level)} CI {ends}; {typeset(f'{found.method}, {found.interval_method}')})"
 
 
 def _share(found: Share) -> str:

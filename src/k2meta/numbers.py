@@ -152,6 +152,11 @@ def percent(share: float, decimals: int = 0) -> str:
     return cited(share, f"{_fixed(100 * share, decimals)} %")
 
 
+def coverage(level: float) -> str:
+    """Write the level of an interval as a percentage, with a decimal place where it has one."""
+    return percent(level, 0 if math.isclose(100 * level, round(100 * level)) else 1)
+
+
 def count(n: float) -> str:
     """Write a whole number with thin-space thousands from 10 000 on."""
     return fixed(n, 0)

@@ -7,12 +7,12 @@ from k2meta.models.fit import Estimate, Fit
 from k2meta.numbers import (
     MINUS,
     cited,
+    coverage,
     displayed,
     fixed,
     limit,
     limits,
     number_word,
-    percent,
     places,
     plain,
 )
@@ -44,7 +44,7 @@ def measured(spec: Spec, mu: Estimate, name: str, *, difference: bool = False) -
     reach = limits(spec.measure, mu.low, mu.high, decimals)
     ratio = "ratio of ratios" if difference else spec.unit
     head = f"{ratio} {value}" if spec.measure == "LOGRATIO" else f"{value} {spec.unit}"
-    return f"{head} ({percent(mu.level)} {name} {reach})"
+    return f"{head} ({coverage(mu.level)} {name} {reach})"
 
 
 def interval_name(fit: Fit) -> str:
@@ -63,7 +63,7 @@ def predicted(analysis: Analysis, fit: Fit) -> str:
     said = f"The true {what} in a new {noun} would lie between {low} and {high}"
     repeats = fit.prediction.repeats(fit.mu)
     caution = "; with τ estimated as zero this only repeats the interval of the mean" if repeats else ""
-    return f"{said} ({percent(fit.prediction.level)} prediction interval{caution})."
+    return f"{said} ({coverage(fit.prediction.level)} prediction interval{caution})."
 
 
 def text(value: float) -> str:

@@ -11,7 +11,7 @@ from k2meta.figures.panel import MARGIN, Spot
 from k2meta.figures.scale import Scale
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import ESTIMATE, MUTED, SMALL, WIDTH, rc
-from k2meta.numbers import beside
+from k2meta.numbers import beside, coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -38,7 +38,7 @@ def caption(analysis: Analysis) -> str:
     share = ""
     if total > 0:
         part = beside(most.contribution, "share_of_q", most.contribution / total)
-        share = f" ({words.level(part)} of Q)"
+        share = f" ({coverage(part)} of Q)"
     if most is mover:
         return f"{most.label} contributes most to the heterogeneity{share} and moves the mean most."
     return f"{most.label} contributes most to the heterogeneity{share}; {mover.label} moves the mean most."

@@ -13,6 +13,7 @@ from k2meta.figures.scale import Scale, limits, ticks
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import DISPLAY, ESTIMATE, INK, MUTED, PREDICTION, SMALL, WIDTH, rc
 from k2meta.figures.text import legible, width, wrapped
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Moderation
@@ -170,7 +171,7 @@ def _axes(sheet: Sheet, analysis: Analysis, row: Moderation, across: Scale, upri
     name = f"{row.moderator.label} ({unit})" if unit else row.moderator.label
     sheet.text((LEFT + RIGHT) / 2, base, legible(name), size=SMALL, align="center")
     new = "Dashed: a new study." if _new_study(row, upright) else "A new study could lie beyond this axis."
-    key = f"Area of a bubble: weight in the regression. Band: {words.level(row.level)} CI of the mean. {new}"
+    key = f"Area of a bubble: weight in the regression. Band: {coverage(row.level)} CI of the mean. {new}"
     base += 1.6 * SMALL
     for line in wrapped(key, SMALL, RIGHT - LEFT):
         sheet.text((LEFT + RIGHT) / 2 - width(line, SMALL) / 2, base, line, size=SMALL, colour=MUTED)
@@ -187,7 +188,7 @@ def _alt(analysis: Analysis, row: Moderation) -> str:
     return (
         f"Bubble plot of {words.trials(analysis.spec, row.k)} by {row.moderator.label} ({status}). The line runs "
         f"from {ends[0]} at {words.short(first.at)} to {ends[1]} at {words.short(last.at)}; slope on the scale of "
-        f"the analysis{each} {words.significant(slope.value, 3)} ({words.level(row.level)} CI "
+        f"the analysis{each} {words.significant(slope.value, 3)} ({coverage(row.level)} CI "
         f"{words.significant(slope.low, 3)} to {words.significant(slope.high, 3)}). {words.summary(analysis)}"
     )
 

@@ -8,7 +8,7 @@ from k2meta.figures import panel, rows_panel, words
 from k2meta.figures.figure import Figure, PlotData
 from k2meta.figures.rows_panel import RowOf
 from k2meta.figures.style import rc
-from k2meta.numbers import beside, cited
+from k2meta.numbers import beside, cited, coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -35,7 +35,7 @@ def caption(analysis: Analysis) -> str:
     reading = "includes" if side[-1] == 0 else "excludes"
     when = "from the first on" if since == 0 else f"since {_dated(steps[since])}"
     noun = words.study_name(spec).lower()
-    end = words.estimate(spec, steps[-1].mu, f"{words.level(steps[-1].mu.level)} CI", words.decimals(analysis))
+    end = words.estimate(spec, steps[-1].mu, f"{coverage(steps[-1].mu.level)} CI", words.decimals(analysis))
     return (
         f"Adding one {noun} after the other, the interval {reading} {words.nothing(spec)} {when}. "
         f"Drawn is {_model(analysis)}; with all of them: {end}."

@@ -23,6 +23,7 @@ from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import BODY, DISPLAY, ESTIMATE, INK, MUTED, PREDICTION, PRIOR, SMALL, WIDTH, rc
 from k2meta.figures.text import elided, legible, width, wrapped
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Spec
@@ -268,7 +269,7 @@ def _new_study(sheet: Sheet, analysis: Analysis, prediction: Prediction, scale: 
     ends = words.interval(analysis.spec.measure, prediction.low, prediction.high, words.decimals(analysis))
     noun = words.study_name(analysis.spec).lower()
     for i, text in enumerate(
-        (f"{words.level(prediction.level)} prediction interval", f"a new {noun}, Bayesian", ends)
+        (f"{coverage(prediction.level)} prediction interval", f"a new {noun}, Bayesian", ends)
     ):
         sheet.text(MARGIN, y + (i + 1) * PITCH, elided(text, SMALL, LABELS), size=SMALL, colour=MUTED)
     bar(sheet, scale, y + 2 * PITCH - 0.36 * SMALL, prediction.low, prediction.high, PREDICTION, 2.2, "prediction")

@@ -20,6 +20,7 @@ from k2meta.figures.panel import MARGIN, PITCH
 from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import ESTIMATE, MUTED, RULE, SMALL, WIDTH, rc
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -53,7 +54,7 @@ def caption(analysis: Analysis) -> str:
     assert analysis.refits.confidence_curve is not None
     spec, places = analysis.spec, words.decimals(analysis)
     told = [
-        f"{words.level(one.level)} {words.interval(spec.measure, one.low, one.high, places)}"
+        f"{coverage(one.level)} {words.interval(spec.measure, one.low, one.high, places)}"
         for one in analysis.refits.confidence_curve.limits
         if one.level in (0.5, 0.8, 0.95)
     ]

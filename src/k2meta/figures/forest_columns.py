@@ -10,6 +10,7 @@ from k2meta.figures.forest_presets import Preset
 from k2meta.figures.forest_rows import Missing, Row, counted
 from k2meta.figures.style import BODY, SMALL
 from k2meta.figures.text import legible, width, wrapped
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -257,4 +258,4 @@ def number_head(analysis: Analysis, preset: Preset) -> tuple[str, str]:
     heads = {"MD": "Difference", "SMD": "SMD", "RD": "Difference", "LOGRATIO": "Ratio"}
     short = heads.get(analysis.spec.measure, "Effect")
     opening, _, closing = preset.brackets
-    return short, f"{opening}{words.level(analysis.level)} CI{closing}"
+    return short, f"{opening}{coverage(analysis.level)} CI{closing}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from k2meta.figures import words
 from k2meta.figures.figure import PlotData
 from k2meta.figures.text import NO_BREAK, legible
-from k2meta.numbers import count, fixed
+from k2meta.numbers import count, coverage, fixed
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Spec
@@ -227,7 +227,7 @@ def _prediction_row(analysis: Analysis, fit: Fit) -> Row:
     few = f"; only {analysis.k} {noun}s" if analysis.k < 5 else ""
     return Row(
         kind="prediction",
-        label=f"{words.level(fit.prediction.level)} prediction interval",
+        label=f"{coverage(fit.prediction.level)} prediction interval",
         detail=legible(f"a new {noun}; {whose}{few}"),
         marks="",
         bar=bar,

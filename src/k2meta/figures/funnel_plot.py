@@ -18,7 +18,7 @@ from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import ESTIMATE, INK, MUTED, SMALL, WIDTH, rc
 from k2meta.figures.text import width
-from k2meta.numbers import count, p_value
+from k2meta.numbers import count, coverage, p_value
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -151,7 +151,7 @@ def _notes(analysis: Analysis, left_out: int, beyond: int) -> str:
     fit = words.frequentist(analysis)
     found = []
     if fit is not None:
-        share = words.level(fit.mu.level)
+        share = coverage(fit.mu.level)
         found.append(f"blue: pooled estimate ({panel.pooled_name(analysis)})")
         found.append(f"dashed: where {share} of studies would lie around it without heterogeneity")
     if beyond:

@@ -13,6 +13,7 @@ from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import DISPLAY, ESTIMATE, INK, MUTED, PREDICTION, RULE, SMALL, WIDTH, rc
 from k2meta.figures.text import Weight, elided, legible, wrapped
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, UnderPrior
@@ -102,7 +103,7 @@ def _rows(sheet: Sheet, analysis: Analysis, y: float) -> float:
 
 def _heads(sheet: Sheet, analysis: Analysis, y: float) -> None:
     unit = words.unit(analysis.spec)
-    level = words.level(next(fit.mu.level for fit in analysis.fits.values()))
+    level = coverage(next(fit.mu.level for fit in analysis.fits.values()))
     measure = elided(legible(words.measure(analysis.spec)), SMALL, PLOT[1] - PLOT[0])
     sheet.text(MARGIN, y, f"Prior of τ{' in' + unit if unit else ''}"[:40], size=SMALL, colour=MUTED)
     sheet.text(PLOT[0], y, measure, size=SMALL, colour=MUTED)

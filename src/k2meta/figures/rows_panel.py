@@ -14,6 +14,7 @@ from k2meta.figures.scale import Scale, limits
 from k2meta.figures.sheet import Sheet
 from k2meta.figures.style import BODY, ESTIMATE, INK, MUTED, SMALL, WIDTH
 from k2meta.figures.text import Weight, elided, extent, legible, width
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -102,7 +103,7 @@ def _heads(
     sheet.text(MARGIN, base, heads[0], size=SMALL, colour=MUTED)
     sheet.text(layout.beside, base, heads[1], size=SMALL, colour=MUTED, align="right")
     right = layout.sheet - MARGIN
-    sheet.text(right, base, f"({words.level(level)} CI)", size=SMALL, colour=MUTED, align="right")
+    sheet.text(right, base, f"({coverage(level)} CI)", size=SMALL, colour=MUTED, align="right")
     for label in placed:
         sheet.text(label.x, base - label.lane * PITCH, label.text, size=SMALL, colour=MUTED, gid="line-label")
     sheet.line((MARGIN, base + 4.5), (right, base + 4.5), width=0.5)

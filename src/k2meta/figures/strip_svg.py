@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from k2meta.figures import words
+from k2meta.numbers import coverage
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis
@@ -64,7 +65,7 @@ def _bars(analysis: Analysis) -> tuple[tuple[float, float, float], tuple[float, 
     bar = words.study_bar(analysis.effects[0], analysis.level)
     value, low, high = bar
     text = f"{words.written(words.shown(spec.measure, value), places)}{words.unit(spec)}"
-    text += f" ({words.level(analysis.level)} CI {words.interval(spec.measure, low, high, places)})"
+    text += f" ({coverage(analysis.level)} CI {words.interval(spec.measure, low, high, places)})"
     return bar, None, f"One trial, not pooled: {text}; {words.direction(spec)}"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from k2meta.analysis import study_estimate
 from k2meta.figures.text import legible
-from k2meta.numbers import MINUS, cited, count, displayed, fixed, p_value, percent, places, telling
+from k2meta.numbers import MINUS, cited, count, coverage, displayed, fixed, p_value, places, telling
 
 if TYPE_CHECKING:
     from k2meta.analysis import Analysis, Spec
@@ -125,12 +125,7 @@ def method(fit: Fit) -> tuple[str, str]:
 def interval_name(fit: Fit) -> str:
     """Name the interval of a fit: ``95 % CI`` or ``95 % credible interval``."""
     kind = "credible interval" if is_bayesian(fit) else "CI"
-    return f"{level(fit.mu.level)} {kind}"
-
-
-def level(share: float) -> str:
-    """Write the coverage of an interval."""
-    return percent(share, 0 if math.isclose(100 * share, round(100 * share)) else 1)
+    return f"{coverage(fit.mu.level)} {kind}"
 
 
 def interval(measure: str, low: float, high: float, places: int) -> str:
@@ -232,10 +227,6 @@ def group_test(analysis: Analysis) -> str:
     return legible(text.replace("tau2", "τ²") + ".")
 
 
-STUDY_LEVEL = 0.95
-"""Level of the interval drawn for one study."""
-
-
 def marks(effect: Effect) -> str:
     """Return the footnote letters of a study (see ``MARKS``)."""
     found = "a" if effect.source_tier == "primary_abstract" else ""
@@ -273,7 +264,7 @@ def estimate(spec: Spec, mu: Estimate, name: str, places: int) -> str:
 def predicted(spec: Spec, prediction: Prediction, places: int) -> str:
     """Write a prediction interval."""
     ends = _told(spec.measure, prediction.low, prediction.high, places)
-    return f"{level(prediction.level)} prediction interval {ends}"
+    return f"{coverage(prediction.level)} prediction interval {ends}"
 
 
 def _told(measure: str, low: float, high: float, places: int) -> str:
@@ -303,10 +294,10 @@ def summary(analysis: Analysis, drawn: Fit | None = None) -> str:
         parts += ["No number can be pooled"]
     else:
         effect = analysis.effects[0]
-        point, low, high = study_bar(effect, STUDY_LEVEL)
+        point, low, high = study_bar(effect, analysis.level)
         value = written(shown(spec.measure, point), decimals(analysis))
         ends = _told(spec.measure, low, high, decimals(analysis))
-        parts += [f"Not pooled. {effect.label}: {value}{unit(spec)} ({level(STUDY_LEVEL)} CI {ends})"]
+        parts += [f"Not pooled. {effect.label}: {value}{unit(spec)} ({coverage(analysis.level)} CI {ends})"]
     if analysis.known_missing:
         parts += [f"Measured, no poolable number: {trials(spec, len(analysis.known_missing))}"]
     return ". ".join(parts) + "."
@@ -332,7 +323,7 @@ def _frequentist_heterogeneity(fit: Fit) -> str:
     text = f"Heterogeneity: τ = {significant(math.sqrt(tau2.value))}, τ² = {significant(tau2.value)}"
     text += f" ({tau2.method}"
     if tau2.low is not None and tau2.high is not None:
-        text += f"; {level(tau2.level)} CI {_span(tau2.low, tau2.high)}, {tau2.interval_method}"
+        text += f"; {coverage(tau2.level)} CI {_span(tau2.low, tau2.high)}, {tau2.interval_method}"
     text += f"); I² = {fixed(fit.i2, 0)} %; Q({q.df}) = {significant(q.value, 3)}"
     text += f", {p_value(q.p)}" if q.p is not None else ""
     return legible(f"{text}; k = {count(fit.k)}.")

@@ -442,7 +442,7 @@ def _unpooled(analysis: Analysis) -> str:
 
 def _of_models(table: TableData) -> TableData:
     """Return the models of one question without the row that says that there is none."""
-    return replace(table, rows=tuple(row for row in table.rows if row["estimate"] is not None))
+    return replace(table, rows=tuple(row for row in table.rows if row["model"]))
 
 
 def _further(name: str, figures: Mapping[tuple[str, str], FigureAsset]) -> tuple[tuple[str, Picture], ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from k2meta.analysis import Analysis, Spec
 from k2meta.config import Config, Model
-from k2meta.numbers import beside, cited, count, number_word, percent
+from k2meta.numbers import beside, cited, count, coverage, number_word
 from k2meta.report.words import first_up
 from k2meta.tables.parts import listed, text
 
@@ -361,7 +361,7 @@ def _random_effects(options: Mapping[str, Any], config: Config) -> str:
         "random-effects model. The between-study variance τ² was estimated by "
         f"{named(TAU2, options['tau2'])}{weighted}, its interval by {bounds}. The mean effect is given with "
         f"{named(INTERVALS, options['interval'])}, and the effect in a new study with a prediction interval "
-        f"{named(PREDICTIONS, options['prediction'])}. All intervals cover {percent(config.level)}."
+        f"{named(PREDICTIONS, options['prediction'])}. All intervals cover {coverage(config.level)}."
     )
 
 
@@ -375,7 +375,7 @@ def _common_effect(options: Mapping[str, Any], config: Config) -> str:
 def _bayes_exact(options: Mapping[str, Any], config: Config) -> str:
     return (
         f"Bayesian random-effects model, computed exactly by quadrature. {prior_sentence(options)} Intervals are "
-        f"equal-tailed and hold {percent(config.level)} of the posterior."
+        f"equal-tailed and hold {coverage(config.level)} of the posterior."
     )
 
 
@@ -438,7 +438,7 @@ def _reading(config: Config) -> tuple[str, ...]:
         "the side of benefit, contradicted where it lies wholly on the other side, not shown where it includes "
         f"zero (for ratios, one). With at most {small} the {first} interval leads and the {second} one stands "
         "beside it; where they disagree about excluding zero, the studies are too few. One study is printed "
-        f"and not pooled. That an interval of {percent(config.level)} excludes zero says the same as a p value "
+        f"and not pooled. That an interval of {coverage(config.level)} excludes zero says the same as a p value "
         f"below {_complement(config.level)} of the test that belongs to it; a posterior interval has none.",
     )
 

@@ -6,7 +6,7 @@ import math
 
 from k2meta.analysis import Analysis, Averaged, Spec, UnderPrior
 from k2meta.models.fit import Estimate
-from k2meta.numbers import cited, displayed, fixed, number_word, of, percent, places, plain
+from k2meta.numbers import cited, coverage, displayed, fixed, number_word, of, percent, places, plain
 from k2meta.report import words
 from k2meta.tables.parts import centre, derived, significant, tallied, typeset
 
@@ -143,7 +143,7 @@ def _average(analysis: Analysis, mu: Estimate) -> str:
         what = "The mean on the log scale, averaged over these models, is that of"
     return (
         f"{what} {words.amount(spec, mu.value, decimals)} "
-        f"({percent(mu.level)} CrI {words.limits(spec, mu.low, mu.high, decimals)}): the models in which it is "
+        f"({coverage(mu.level)} CrI {words.limits(spec, mu.low, mu.high, decimals)}): the models in which it is "
         f"{'one' if spec.measure == 'LOGRATIO' else 'zero'} draw it there."
     )
 

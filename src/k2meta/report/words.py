@@ -16,6 +16,7 @@ from k2meta.models.fit import Estimate, Fit, Prediction
 from k2meta.numbers import (
     cited,
     count,
+    coverage,
     decimals_for,
     displayed,
     fixed,
@@ -101,7 +102,7 @@ def limits(spec: Spec, low: float, high: float, decimals: int) -> str:
 
 def interval_name(fit: Fit) -> str:
     """Name the interval of a fit: confidence, or credible where it comes from a posterior."""
-    return f"{percent(fit.mu.level)} {'CrI' if fit.posterior is not None else 'CI'}"
+    return f"{coverage(fit.mu.level)} {'CrI' if fit.posterior is not None else 'CI'}"
 
 
 def side(spec: Spec, low: float, high: float) -> Side:
@@ -238,7 +239,7 @@ def estimate_line(analysis: Analysis) -> str:
 def _in_new_study(spec: Spec, fit: Fit, found: Prediction) -> str:
     """Say where the true effect in a new study would lie, and where that says nothing new."""
     ends = limits(spec, found.low, found.high, places(spec.measure, fit.mu.se)).replace(" to ", " and ")
-    chance = f"with {percent(found.level)} probability"
+    chance = f"with {coverage(found.level)} probability"
     said = f"the true {_thing(spec)} in a new {noun(spec)} would lie, {chance}, between {ends}"
     return f"{said}; {REPEATED}" if repeats(fit) else said
 
@@ -258,7 +259,7 @@ def _single(analysis: Analysis) -> str:
     alone = study_estimate(effect, analysis.level)
     reach = limits(spec, alone.low, alone.high, decimals)
     parts = (amount(spec, effect.yi, decimals), duration(analysis))
-    level = percent(analysis.level)
+    level = coverage(analysis.level)
     return f"{effect.label}: {' '.join(filter(None, parts))} ({level} CI {reach})."
 
 
@@ -402,7 +403,7 @@ def prediction(analysis: Analysis) -> str:
     method = typeset(lead.prediction.method).replace(" mu", " the mean")
     sentence = (
         f"The true {_thing(spec)} in a new {noun(spec)} would lie between {reach} "
-        f"({percent(lead.prediction.level)} prediction interval, {method})."
+        f"({coverage(lead.prediction.level)} prediction interval, {method})."
     )
     if repeats(lead):
         sentence += f" {first_up(REPEATED)}."
@@ -592,7 +593,7 @@ def _slope(row: Moderation, one: Slope, spec: Spec) -> str:
     each = f"each {unit} of {row.moderator.label}"
     what = f"{one.name} instead of {row.reference}" if row.reference else each
     tests = [p_value(p) + how for p, how in ((one.p, ""), (one.p_permutation, " by permutation")) if p is not None]
-    level = f"{percent(row.level)} CI"
+    level = f"{coverage(row.level)} CI"
     if spec.measure == "LOGRATIO":
         ratio, low, high = (fixed(of(v, math.exp(v)), 3) for v in (one.value, one.low, one.high))
         change = f"multiplies the {spec.unit} by {ratio} ({level} {low} to {high}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, study_estimate
-from k2meta.numbers import beside, fixed, of, percent
+from k2meta.numbers import beside, coverage, fixed, of
 from k2meta.tables.parts import (
     ABSENT,
     MARKS,
@@ -35,7 +35,7 @@ def effects(analyses: Sequence[Analysis], queries: Sequence[Query] = ()) -> Tabl
         for effect, weight in zip(analysis.effects, weights(analysis), strict=True)
     ]
     # One level for all questions: it is a setting.
-    head = f"{percent(analyses[0].level)} CI" if analyses else "CI"
+    head = f"{coverage(analyses[0].level)} CI" if analyses else "CI"
     return TableData(
         columns=headed(_COLUMNS, "interval", head),
         rows=tuple(rows),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from k2meta.analysis import Analysis
 from k2meta.models.fit import Fit
-from k2meta.numbers import percent
+from k2meta.numbers import coverage
 from k2meta.tables.parts import (
     gate_failures,
     is_sampled,
@@ -108,7 +108,7 @@ def _row(analysis: Analysis, model: str, fit: Fit) -> Row:
 
 def _levels(rows: Sequence[Row]) -> tuple[str, ...]:
     levels = sorted({level for row in rows if (level := number(row, "level")) is not None})
-    return (f"Level of the intervals: {' and '.join(percent(level) for level in levels)}.",) if levels else ()
+    return (f"Level of the intervals: {' and '.join(coverage(level) for level in levels)}.",) if levels else ()
 
 
 def _ratios(analyses: Sequence[Analysis]) -> tuple[str, ...]:

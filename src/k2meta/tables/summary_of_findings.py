@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from k2meta.analysis import Analysis, Line, study_estimate
 from k2meta.config import Spec
-from k2meta.numbers import count, displayed, fixed, limits, percent, places
+from k2meta.numbers import count, coverage, displayed, fixed, limits, percent, places
 from k2meta.tables.parts import (
     derived,
     number,
@@ -168,9 +168,9 @@ def _written(row: Row) -> str:
     shown, unit = fixed(displayed(measure, value), decimals), str(row["unit"])
     head = f"{unit or 'ratio'} {shown}" if measure in ("LOGRATIO", "RD") else f"{shown} {unit}".rstrip()
     if row["k"] == 1:
-        return f"{head} ({percent(level)} CI {reach}; {NOT_POOLED})"
+        return f"{head} ({coverage(level)} CI {reach}; {NOT_POOLED})"
     model = str(row["method"]).partition(",")[0]
-    return f"{head} ({percent(level)} {row['interval_kind']} {reach}; {model})"
+    return f"{head} ({coverage(level)} {row['interval_kind']} {reach}; {model})"
 
 
 def _certainty(row: Row) -> str:
