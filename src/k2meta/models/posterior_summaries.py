@@ -19,10 +19,11 @@ from k2meta.models.mixtures import Mixtures
 
 if TYPE_CHECKING:
     from k2meta.models.fit import Estimate, Fit
+from k2meta.shown import ShowsItself
 
 
 @dataclass(frozen=True, slots=True)
-class JointDensity:
+class JointDensity(ShowsItself):
     """Joint posterior density of mu and tau on a grid.
 
     Attributes
