@@ -11,8 +11,8 @@ from scipy.special import expit, xlog1py, xlogy
 import k2meta as km
 from k2meta.models.bayes_binomial import BinomialSampler
 from k2meta.models.bayes_mcmc import MCSE_ALLOWED
-from k2meta.models.builder import checks
 from k2meta.models.errors import ImproperPosteriorError, InputError
+from k2meta.models.gate import checks
 
 TAU = km.priors.HalfNormal(0.5)
 MU = km.priors.Normal(0.0, 2.0)

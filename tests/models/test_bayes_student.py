@@ -11,8 +11,8 @@ from scipy.special import gammaln, roots_genlaguerre, stdtr, stdtrit
 import k2meta as km
 from k2meta.models.bayes_mcmc import MCSE_ALLOWED, gate
 from k2meta.models.bayes_student import LogNormalDf, StudentSampler
-from k2meta.models.builder import checks
 from k2meta.models.errors import InputError, PriorError
+from k2meta.models.gate import checks
 from tests.references import load
 
 PRIOR = km.priors.HalfNormal(8.0)
