@@ -106,7 +106,7 @@
     });
   };
   document.querySelectorAll("data[data-from]").forEach((number) => {
-    if (number.closest("a, summary, button, #numbers")) return;
+    if (number.closest("a, summary, button, thead, #numbers")) return; // one of its own already, or a button that sorts
     act(number, () => show(number));
     number.setAttribute("aria-haspopup", "dialog");
   });
