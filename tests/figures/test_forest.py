@@ -226,13 +226,13 @@ def test_two_renders_give_the_same_bytes_whatever_the_settings_of_the_reader(fig
 
 
 @pytest.mark.parametrize("k", [0, 1, 2, 7])
-@pytest.mark.parametrize("figure", sorted(FIGURES.keys() - FURTHER.keys()))
+@pytest.mark.parametrize("figure", ["forest", "prior_posterior"])
 def test_the_alternative_text_holds_k_estimate_interval_and_prediction(figure: str, k: int) -> None:
     analysis = samples.analysis(k)
     alt = FIGURES[figure](analysis).alt
     assert f"{k} trial" in alt
     assert "Measured, no poolable number: 3 trials" in alt
-    fit = analysis.fits.get(analysis.lead)
+    fit = analysis.fits.get(analysis.lead if figure == "forest" else "bayes_exact")
     if fit is not None:
         assert fit.prediction is not None
         for value in (fit.mu.value, fit.mu.low, fit.mu.high, fit.prediction.low, fit.prediction.high):

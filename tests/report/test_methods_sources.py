@@ -25,7 +25,14 @@ OPTIONS = (
     sources.EMPIRICAL,
     sources.CHECKS,
 )
-GROUPS = (sources.ALWAYS, sources.SAMPLED, sources.SMD, sources.STRIP_OF_SMD, sources.MEDIANS)
+GROUPS = (
+    sources.ALWAYS,
+    sources.SAMPLED,
+    sources.SMD,
+    sources.STRIP,
+    sources.STRIP_OF_SMD,
+    sources.MEDIANS,
+)
 
 
 def keys(config: Config) -> list[str]:
@@ -58,7 +65,8 @@ def test_every_option_with_a_paper_is_one_of_the_settings() -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["key"])
 def test_an_entry_can_be_looked_up(entry: dict[str, str]) -> None:
-    assert all(entry.get(name) for name in ("author", "title", "journal", "year", "volume", "pages", "doi"))
+    # A volume that was seen nowhere is left out; the DOI leads to the paper.
+    assert all(entry.get(name) for name in ("author", "title", "journal", "year", "doi"))
     assert re.fullmatch(r"10\.\d{4,}/\S+", entry["doi"])
     # The key names the first author and the year, as a reader would.
     assert entry["key"].endswith(entry["year"])
