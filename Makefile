@@ -28,7 +28,7 @@ lint: env
 test: lint
 	$(MAKE) --jobs=2 test-first test-rest
 
-# Two groups that take about as long: what is built whole or drawn in hundreds of layouts, and everything else.
+# Two groups, one for each core: what is built whole or drawn in hundreds of layouts, and everything else.
 FIRST := tests/workflow tests/browser tests/figures
 
 test-first: env

@@ -232,7 +232,7 @@ def test_an_analysis_that_pools_nothing_is_said(project: Path, run: Run) -> None
     replace(CONFIG, "unit: Agatston units", "unit: m/s")(project)
     done = run(project, "k2meta", "check", ".")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The analysis calcification pools nothing: 0 rows have its outcomes" in done.stdout
+    assert "The analysis calcification pools nothing: rows with its outcomes: 0;" in done.stdout
 
 
 def test_an_undecided_error_hides_no_query_and_no_note(project: Path, run: Run) -> None:

@@ -93,7 +93,7 @@ def _empty_pools(found: io.Records, config: Config) -> tuple[CheckNote, ...]:
             all(one.trial.get(name, one.cells.get(name)) in values for name, values in spec.where.items())
             for one in rows
         )
-        why = f"{len(rows)} rows have its outcomes, {passing} of them pass its where"
+        why = f"rows with its outcomes: {len(rows)}; of these pass its where: {passing}"
         notes.append(CheckNote("empty", f"The analysis {spec.id} pools nothing: {why}."))
     return tuple(notes)
 
